@@ -1,0 +1,1 @@
+"""Thaw: reproducible image classification by transfer learning."""

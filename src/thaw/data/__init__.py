@@ -1,0 +1,1 @@
+"""From bytes to pictures, splits and views; nothing here imports TensorFlow."""

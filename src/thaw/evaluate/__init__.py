@@ -1,0 +1,1 @@
+"""Metrics and plots over plain arrays; nothing here imports TensorFlow."""

@@ -1,0 +1,1 @@
+"""Backbones, freezing, cached features, training and export, in Keras."""

@@ -1,0 +1,1 @@
+"""The exported bundle at work; nothing here imports TensorFlow."""
