@@ -5,11 +5,13 @@ import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from thaw.errors import ThawError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Compute:
     """How the frozen prefix and the bundle are run."""
 
     precision: Literal["float32", "bfloat16"]
+    cache: Literal["float16", "float32"]  # how the prefix's activations are stored
     workers: int  # processes for decoding and augmentation; the result is the same for any number
 
 
@@ -140,7 +143,7 @@ def _words(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
 
 
-def build[T](kind: type[T], values: Any, where: str = "") -> T:
+def build(kind: type[T], values: Any, where: str = "") -> T:
     """Turn the mapping `values` into the dataclass `kind`, strictly.
 
     Raises ThawError that lists every unknown and every missing key, or names the key whose

@@ -2,15 +2,17 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
+T = TypeVar("T")
 ROW_GROUP = 256  # pictures read or written at a time, which bounds memory
 
 
@@ -51,13 +53,7 @@ def write_table(
     """
     schema = schema.with_metadata({"classes": json.dumps(list(classes))})
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
-        batch: list[dict[str, Any]] = []
-        for row in rows:
-            batch.append(row)
-            if len(batch) == ROW_GROUP:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                batch = []
-        if batch:
+        for batch in batched(rows, ROW_GROUP):
             writer.write_table(pa.Table.from_pylist(batch, schema))
 
 
@@ -71,3 +67,10 @@ def read_rows(path: str | Path, columns: Sequence[str] | None = None) -> Iterato
 def read_classes(path: str | Path) -> list[str]:
     """The class names of a table, in the order of their indices."""
     return json.loads(pq.read_schema(path).metadata[b"classes"])
+
+
+def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Consecutive lists of `size` rows; the last may be shorter."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,302 @@
+"""Training on cached activations: first the head alone, then head and tail; the best epoch stays."""
+
+import hashlib
+import json
+import logging
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from thaw.errors import ThawError
+from thaw.files import whole
+from thaw.model.network import Parts
+
+log = logging.getLogger("thaw")
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can state; files must not hold the time
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs (N, …), of which batches are read as they are needed, and labels int (N,)."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with its own model, examples and learning rate."""
+
+    name: str
+    model: keras.Model
+    train: Examples
+    val: Examples
+    epochs: int
+    learning_rate: float
+
+
+@dataclass
+class Progress:
+    """How far training has come; written after each epoch, so that a killed run continues."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    finished: list[str] = field(default_factory=list)  # names of the phases that ended
+
+    def epochs_of(self, phase: str) -> int:
+        """Epochs that this phase has had."""
+        return sum(entry["phase"] == phase for entry in self.history)
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches in an order that depends only on the seed and the epoch, so that runs can resume."""
+
+    def __init__(self, examples: Examples, size: int, seed: int | None = None, epoch: int = 0):
+        super().__init__()
+        self.examples, self.size, self.seed, self.epoch = examples, size, seed, epoch
+        self._order = np.arange(len(examples.labels))
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self.size)
+
+    def on_epoch_begin(self) -> None:
+        """Shuffle, when there is a seed."""
+        if self.seed is not None:
+            self._order = np.random.default_rng([self.seed, self.epoch]).permutation(
+                len(self._order)
+            )
+            self.epoch += 1
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.sort(self._order[index * self.size : (index + 1) * self.size])
+        inputs = self.examples.inputs[chosen]
+        if inputs.dtype == np.float16:
+            inputs = inputs.astype(np.float32)
+        return inputs, self.examples.labels[chosen]
+
+
+class Keeper(keras.callbacks.Callback):
+    """After each epoch: refuse a non-finite loss, note the history, keep the best and the latest.
+
+    Ends the phase after `patience` epochs without a better validation loss.
+    """
+
+    def __init__(
+        self, phase: Phase, whole_model: keras.Model, progress: Progress, folder: Path, patience: int
+    ):
+        super().__init__()
+        self.phase, self.whole_model, self.patience = phase, whole_model, patience
+        self.progress, self.folder = progress, folder
+        done = progress.epochs_of(phase.name)
+        self.bar = tqdm(total=phase.epochs, initial=done, desc=phase.name, unit="epoch")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Stop at once when the loss is no longer a number."""
+        if not np.isfinite(logs["loss"]):
+            epoch = len(self.progress.history) + 1
+            raise ThawError(
+                f"the training loss must stay finite, but is {logs['loss']} at epoch {epoch}, "
+                f"step {batch + 1}: lower the learning rate of this phase ({self.phase.name})"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Record the epoch and write what a later run needs to go on from here."""
+        progress = self.progress
+        values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        number = len(progress.history) + 1
+        if not np.isfinite(values["val_loss"]):
+            raise ThawError(
+                f"the validation loss must stay finite, but is {values['val_loss']} at epoch "
+                f"{number}: lower the learning rate of this phase ({self.phase.name})"
+            )
+        progress.history.append({"phase": self.phase.name, "epoch": number, **values})
+        if values["val_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = values["val_loss"], number
+            write_arrays(self.folder / "best.npz", self.whole_model.weights)
+        latest = [*self.model.variables, *self.model.optimizer.variables]
+        write_arrays(self.folder / "latest.npz", latest)
+        if number - max(progress.best_epoch, number - epoch - 1) >= self.patience:
+            self.model.stop_training = True
+        if self.model.stop_training or epoch + 1 == self.phase.epochs:
+            progress.finished.append(self.phase.name)
+        write_progress(self.folder, progress)
+        self.bar.set_postfix({key: f"{value:.4f}" for key, value in values.items()})
+        self.bar.update()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Close the progress bar."""
+        self.bar.close()
+
+
+def write_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
+    """Write the values of `variables`, in order."""
+    with whole(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, *[keras.ops.convert_to_numpy(variable) for variable in variables])
+
+
+def read_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
+    """Give `variables` the values that `write_arrays` wrote for them."""
+    with np.load(path) as arrays:
+        for index, variable in enumerate(variables):
+            variable.assign(arrays[f"arr_{index}"])
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    """Write `progress` into `folder`."""
+    with whole(folder / "progress.json") as temporary:
+        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+
+
+def read_progress(folder: Path) -> Progress:
+    """What an earlier run left in `folder`, or a fresh start."""
+    path = folder / "progress.json"
+    return Progress(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Progress()
+
+
+def fit(
+    phase: Phase,
+    whole_model: keras.Model,
+    progress: Progress,
+    folder: Path,
+    *,
+    batch_size: int,
+    patience: int,
+    weight_decay: float,
+    seed: int,
+    board: Path,
+) -> None:
+    """Train one phase from where `progress` stands; the best weights so far land in `folder`."""
+    done = progress.epochs_of(phase.name)
+    if phase.name in progress.finished or phase.epochs == 0:
+        return
+    model = phase.model
+    model.compile(
+        keras.optimizers.Adam(phase.learning_rate, weight_decay=weight_decay or None),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    model.optimizer.build(model.trainable_variables)
+    if done:
+        read_arrays(folder / "latest.npz", [*model.variables, *model.optimizer.variables])
+        log.info("%s continues after epoch %d", phase.name, len(progress.history))
+    elif progress.history:
+        read_arrays(folder / "best.npz", whole_model.weights)
+    model.fit(
+        Batches(phase.train, batch_size, seed, len(progress.history)),
+        validation_data=Batches(phase.val, batch_size),
+        initial_epoch=done,
+        epochs=phase.epochs,
+        callbacks=[
+            Keeper(phase, whole_model, progress, folder, patience),
+            keras.callbacks.TensorBoard(board / phase.name, write_graph=False),
+        ],
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def train(
+    parts: Parts,
+    head: keras.Model,
+    train_rows: Examples,
+    val_rows: Examples,
+    *,
+    head_epochs: int,
+    epochs: int,
+    head_learning_rate: float,
+    learning_rate: float,
+    weight_decay: float,
+    batch_size: int,
+    patience: int,
+    seed: int,
+    key: dict[str, Any],
+) -> Progress:
+    """Train `head`, then `head` and `parts.stem`, and leave the best epoch's weights in them.
+
+    While only the head learns, the stem is a frozen layer like any other, so it too is run once.
+    `key` tells this training from others: a run with the same key continues one that was killed
+    and ends as if it had not been. Loss: sparse categorical cross-entropy; optimiser: Adam
+    (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError
+    at the first loss that is not finite.
+    """
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    folder = Path(".thaw/train") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    board = Path("logs/tensorboard") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    progress = read_progress(folder)
+    full = head
+    if parts.stem is not None:
+        full = keras.Model(parts.stem.input, head(parts.stem.output))
+    phases = [
+        Phase(
+            "head",
+            head,
+            _pooled(parts.stem, train_rows, folder / "train.npy", batch_size),
+            _pooled(parts.stem, val_rows, folder / "val.npy", batch_size),
+            head_epochs,
+            head_learning_rate,
+        ),
+        Phase("head and tail", full, train_rows, val_rows, epochs, learning_rate),
+    ]
+    for phase in phases:
+        fit(
+            phase,
+            full,
+            progress,
+            folder,
+            batch_size=batch_size,
+            patience=patience,
+            weight_decay=weight_decay,
+            seed=seed,
+            board=board,
+        )
+    read_arrays(folder / "best.npz", full.weights)
+    shutil.rmtree(folder)
+    return progress
+
+
+def _pooled(
+    stem: keras.Model | None, examples: Examples, path: Path, batch_size: int
+) -> Examples:
+    """The examples as the head sees them, (N, V) float32 on disk."""
+    if stem is None:
+        return examples
+    if not path.exists():
+        with whole(path) as temporary:
+            shape = (len(examples.labels), stem.output_shape[1])
+            vectors = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
+            batches = Batches(examples, batch_size)
+            for index in tqdm(range(len(batches)), desc="pooled", unit="batch"):
+                start = index * batch_size
+                vectors[start : start + batch_size] = stem.predict_on_batch(batches[index][0])
+            vectors.flush()
+    return Examples(np.load(path, mmap_mode="r"), examples.labels)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save `model` as .keras: the same weights give the same bytes, without the time of saving."""
+    with whole(path) as temporary:
+        saved = temporary.with_suffix(".saved.keras")
+        model.save(saved)
+        with zipfile.ZipFile(saved) as source, zipfile.ZipFile(temporary, "w") as target:
+            for member in sorted(source.namelist()):
+                content = source.read(member)
+                if member == "metadata.json":
+                    content = _without_date(content)
+                target.writestr(zipfile.ZipInfo(member, ZIP_DATE), content)
+
+
+def _without_date(metadata: bytes) -> bytes:
+    content = json.loads(metadata)
+    content.pop("date_saved")
+    return json.dumps(content).encode()
