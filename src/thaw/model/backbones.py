@@ -5,6 +5,7 @@ preprocessing it was trained with.
 """
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,9 @@ def load_weights(base: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise ThawError(f"base.weights must be sample, imagenet, none or a file, but is {path}")
     try:
-        base.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # thousands, before the error that matters
+            base.load_weights(path)
     except (ValueError, OSError, KeyError) as problem:
         reason = " ".join(str(problem).split())
         raise ThawError(

@@ -38,16 +38,16 @@ class Row:
     data: bytes
 
 
-def fingerprint(base: keras.Model, parts: Parts, precision: str, cache: str) -> dict[str, Any]:
+def fingerprint(parts: Parts, precision: str, cache: str) -> dict[str, Any]:
     """What the activations depend on, but for the pictures; compared by `check_fingerprint`."""
     digest = hashlib.sha256()
-    for weight in base.get_weights():
+    for weight in parts.base.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     shape = parts.front.output_shape[1:] if parts.front else parts.stem.input_shape[1:]
     return {
-        "base": base.name,
+        "base": parts.base.name,
         "weights": digest.hexdigest(),
-        "image_size": base.input_shape[1],
+        "image_size": parts.base.input_shape[1],
         "cut": parts.cut,
         "shape": list(shape),
         "precision": precision,

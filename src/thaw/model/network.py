@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 import keras
 
-from thaw.model.backbones import BACKBONES, preprocess
-from thaw.model.freeze import cut
+from thaw.model.backbones import BACKBONES, build, preprocess
+from thaw.model.freeze import cut, freeze, frozen_layers
 
 
 @dataclass(frozen=True)
 class Parts:
     """A base taken apart; the parts share its layers, so training them trains the base.
 
+    base: the whole backbone, its first `freeze_till` layers not trainable.
     cut: layers of the base in `front`, counted from the input.
     front: uint8 (N, S, S, 3) → activations; run once over every picture. None when nothing that
         computes is frozen, and then the activations are the pictures themselves.
@@ -19,9 +20,34 @@ class Parts:
         because the whole base is frozen.
     """
 
+    base: keras.Model
+    freeze_till: int
     cut: int
     front: keras.Model | None
     stem: keras.Model | None
+
+    @property
+    def width(self) -> int:
+        """V, the length of the pooled vector."""
+        last = self.front if self.stem is None else self.stem
+        return last.output_shape[1]
+
+
+class Inference(keras.layers.Layer):
+    """A network that runs in inference mode even while the model around it trains.
+
+    Its batch normalisation keeps the statistics it was pre-trained with, as Keras' guide to
+    fine-tuning advises; scale and shift train where they are not frozen. Calling the network with
+    `training=False` is not enough: a functional model that is trained overrides it.
+    """
+
+    def __init__(self, network: keras.Model):
+        super().__init__(name=f"{network.name}_in_inference")
+        self.network = network
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """What the network makes of `inputs`."""
+        return self.network(inputs, training=False)
 
 
 def pool(pooling: str) -> keras.layers.Layer:
@@ -31,25 +57,39 @@ def pool(pooling: str) -> keras.layers.Layer:
     return keras.layers.Flatten(name="pool")
 
 
-def take_apart(base: keras.Model, name: str, freeze_till: int, pooling: str) -> Parts:
-    """Cut `base`, the backbone `name`, at `freeze_till` and add preprocessing and pooling.
+def take_apart(
+    name: str,
+    weights: str,
+    image_size: int,
+    alpha: float | None,
+    freeze_till: int | str,
+    pooling: str,
+    seed: int,
+) -> Parts:
+    """Build the backbone `name`, freeze its first layers, cut it, add preprocessing and pooling.
 
-    The base runs in inference mode everywhere: its batch normalisation uses the statistics it
-    was pre-trained with, frozen or not, as Keras' guide to fine-tuning advises.
+    The base runs in inference mode everywhere, frozen or not. The seed decides the weights when
+    there are none to load.
     """
-    halves = cut(base, freeze_till)
+    keras.utils.set_random_seed(seed)
+    base = build(name, weights, image_size, alpha)
+    count = frozen_layers(base, freeze_till)
+    freeze(base, count)
+    halves = cut(base, count)
     how = BACKBONES[name].preprocessing
     pictures = keras.Input(base.input_shape[1:], dtype="uint8", name="pictures")
     if halves.prefix is None:
-        vector = pool(pooling)(base(preprocess(pictures, how), training=False))
-        return Parts(halves.cut, None, keras.Model(pictures, vector, name="stem"))
-    activations = halves.prefix(preprocess(pictures, how), training=False)
+        vector = pool(pooling)(Inference(base)(preprocess(pictures, how)))
+        stem = keras.Model(pictures, vector, name="stem")
+        return Parts(base, count, halves.cut, None, stem)
+    activations = Inference(halves.prefix)(preprocess(pictures, how))
     if halves.tail is None:
-        return Parts(halves.cut, keras.Model(pictures, pool(pooling)(activations)), None)
+        front = keras.Model(pictures, pool(pooling)(activations), name="front")
+        return Parts(base, count, halves.cut, front, None)
     stored = keras.Input(activations.shape[1:], name="activations")
-    vector = pool(pooling)(halves.tail(stored, training=False))
+    vector = pool(pooling)(Inference(halves.tail)(stored))
     front = keras.Model(pictures, activations, name="front")
-    return Parts(halves.cut, front, keras.Model(stored, vector, name="stem"))
+    return Parts(base, count, halves.cut, front, keras.Model(stored, vector, name="stem"))
 
 
 def build_head(width: int, dense: list[int], dropout: float, classes: int) -> keras.Model:

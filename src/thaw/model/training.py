@@ -13,10 +13,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
+import tensorflow as tf
 from tqdm import tqdm
 
 from thaw.errors import ThawError
-from thaw.files import whole
+from thaw.files import whole, write_json
+from thaw.model.features import Features
+from thaw.model.freeze import trainable_parameters
 from thaw.model.network import Parts
 
 log = logging.getLogger("thaw")
@@ -25,9 +29,13 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can state; files must not
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs (N, …), of which batches are read as they are needed, and labels int (N,)."""
+    """Which rows of `inputs` are used, int (N,), and their labels, int (N,).
+
+    `inputs` may be memory-mapped: only the rows of a batch are read.
+    """
 
     inputs: np.ndarray
+    rows: np.ndarray
     labels: np.ndarray
 
 
@@ -57,6 +65,20 @@ class Progress:
         return sum(entry["phase"] == phase for entry in self.history)
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how fast and in what order is trained; see `thaw.params.Train`."""
+
+    head_epochs: int
+    epochs: int
+    head_learning_rate: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    patience: int
+    seed: int
+
+
 class Batches(keras.utils.PyDataset):
     """Batches in an order that depends only on the seed and the epoch, so that runs can resume."""
 
@@ -78,7 +100,7 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = np.sort(self._order[index * self.size : (index + 1) * self.size])
-        inputs = self.examples.inputs[chosen]
+        inputs = self.examples.inputs[self.examples.rows[chosen]]
         if inputs.dtype == np.float16:
             inputs = inputs.astype(np.float32)
         return inputs, self.examples.labels[chosen]
@@ -121,7 +143,7 @@ class Keeper(keras.callbacks.Callback):
         progress.history.append({"phase": self.phase.name, "epoch": number, **values})
         if values["val_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = values["val_loss"], number
-            write_arrays(self.folder / "best.npz", self.whole_model.weights)
+            write_arrays(self.folder / "best.npz", self.whole_model.variables)
         latest = [*self.model.variables, *self.model.optimizer.variables]
         write_arrays(self.folder / "latest.npz", latest)
         if number - max(progress.best_epoch, number - epoch - 1) >= self.patience:
@@ -164,14 +186,10 @@ def read_progress(folder: Path) -> Progress:
 
 def fit(
     phase: Phase,
-    whole_model: keras.Model,
+    full: keras.Model,
     progress: Progress,
     folder: Path,
-    *,
-    batch_size: int,
-    patience: int,
-    weight_decay: float,
-    seed: int,
+    schedule: Schedule,
     board: Path,
 ) -> None:
     """Train one phase from where `progress` stands; the best weights so far land in `folder`."""
@@ -180,7 +198,7 @@ def fit(
         return
     model = phase.model
     model.compile(
-        keras.optimizers.Adam(phase.learning_rate, weight_decay=weight_decay or None),
+        keras.optimizers.Adam(phase.learning_rate, weight_decay=schedule.weight_decay or None),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
@@ -190,14 +208,14 @@ def fit(
         read_arrays(folder / "latest.npz", [*model.variables, *model.optimizer.variables])
         log.info("%s continues after epoch %d", phase.name, len(progress.history))
     elif progress.history:
-        read_arrays(folder / "best.npz", whole_model.weights)
+        read_arrays(folder / "best.npz", full.variables)
     model.fit(
-        Batches(phase.train, batch_size, seed, len(progress.history)),
-        validation_data=Batches(phase.val, batch_size),
+        Batches(phase.train, schedule.batch_size, schedule.seed, len(progress.history)),
+        validation_data=Batches(phase.val, schedule.batch_size),
         initial_epoch=done,
         epochs=phase.epochs,
         callbacks=[
-            Keeper(phase, whole_model, progress, folder, patience),
+            Keeper(phase, full, progress, folder, schedule.patience),
             keras.callbacks.TensorBoard(board / phase.name, write_graph=False),
         ],
         shuffle=False,
@@ -210,15 +228,7 @@ def train(
     head: keras.Model,
     train_rows: Examples,
     val_rows: Examples,
-    *,
-    head_epochs: int,
-    epochs: int,
-    head_learning_rate: float,
-    learning_rate: float,
-    weight_decay: float,
-    batch_size: int,
-    patience: int,
-    seed: int,
+    schedule: Schedule,
     key: dict[str, Any],
 ) -> Progress:
     """Train `head`, then `head` and `parts.stem`, and leave the best epoch's weights in them.
@@ -229,7 +239,8 @@ def train(
     (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError
     at the first loss that is not finite.
     """
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    tf.config.experimental.enable_op_determinism()
+    name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder = Path(".thaw/train") / name
     folder.mkdir(parents=True, exist_ok=True)
     board = Path("logs/tensorboard") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -237,31 +248,20 @@ def train(
     full = head
     if parts.stem is not None:
         full = keras.Model(parts.stem.input, head(parts.stem.output))
-    phases = [
-        Phase(
-            "head",
-            head,
-            _pooled(parts.stem, train_rows, folder / "train.npy", batch_size),
-            _pooled(parts.stem, val_rows, folder / "val.npy", batch_size),
-            head_epochs,
-            head_learning_rate,
-        ),
-        Phase("head and tail", full, train_rows, val_rows, epochs, learning_rate),
+    pooled = [
+        _pooled(parts.stem, rows, folder / f"{name}.npy", schedule.batch_size)
+        for name, rows in (("train", train_rows), ("val", val_rows))
     ]
-    for phase in phases:
-        fit(
-            phase,
-            full,
-            progress,
-            folder,
-            batch_size=batch_size,
-            patience=patience,
-            weight_decay=weight_decay,
-            seed=seed,
-            board=board,
-        )
-    read_arrays(folder / "best.npz", full.weights)
+    for phase in (
+        Phase("head", head, *pooled, schedule.head_epochs, schedule.head_learning_rate),
+        Phase(
+            "head and tail", full, train_rows, val_rows, schedule.epochs, schedule.learning_rate
+        ),
+    ):
+        fit(phase, full, progress, folder, schedule, board)
+    read_arrays(folder / "best.npz", full.variables)
     shutil.rmtree(folder)
+    log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
     return progress
 
 
@@ -280,7 +280,37 @@ def _pooled(
                 start = index * batch_size
                 vectors[start : start + batch_size] = stem.predict_on_batch(batches[index][0])
             vectors.flush()
-    return Examples(np.load(path, mmap_mode="r"), examples.labels)
+    every = np.arange(len(examples.labels))
+    return Examples(np.load(path, mmap_mode="r"), every, examples.labels)
+
+
+def examples(features: Features, classes: list[str], split: str) -> Examples:
+    """The rows of one split, with labels as positions in `classes`."""
+    chosen = np.flatnonzero(features.rows["split"] == split)
+    indices = {label: index for index, label in enumerate(classes)}
+    labels = features.rows["label"].iloc[chosen].map(indices).to_numpy(dtype=np.int64)
+    return Examples(features.activations, chosen, labels)
+
+
+def write_result(
+    folder: Path,
+    progress: Progress,
+    parts: Parts,
+    model: keras.Model,
+    made_with: dict[str, Any],
+) -> None:
+    """Write history.csv, one line an epoch, and best.json, what the kept epoch is."""
+    with whole(folder) as temporary:
+        temporary.mkdir()
+        pd.DataFrame(progress.history).to_csv(temporary / "history.csv", index=False)
+        best = progress.history[progress.best_epoch - 1]
+        facts = {
+            "cut": parts.cut,
+            "freeze_till": parts.freeze_till,
+            "trainable_parameters": trainable_parameters(model),
+            "features": made_with,
+        }
+        write_json(temporary / "best.json", best | facts)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

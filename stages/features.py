@@ -1,0 +1,41 @@
+"""Run the frozen layers of the base once over every training and validation picture and view."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from thaw.data.images import read_rows
+from thaw.data.split import read_split
+from thaw.model.features import Row, fingerprint, write_features
+from thaw.model.network import take_apart
+from thaw.params import Declared
+from thaw.stage import run
+
+
+def rows() -> Iterator[Row]:
+    """The pictures of train and val, then the views of train."""
+    split = read_split(Path("data/split.csv")).set_index("name")["split"]
+    for row in read_rows("data/images.parquet", ["name", "label", "bytes"]):
+        if split[row["name"]] != "test":
+            yield Row(row["name"], 0, row["label"], split[row["name"]], row["bytes"])
+    for row in read_rows("data/views.parquet"):
+        yield Row(row["name"], row["k"], row["label"], "train", row["bytes"])
+
+
+def main(params: Declared) -> None:
+    """Write data/features."""
+    base, train = params.base, params.train
+    parts = take_apart(
+        base.name,
+        base.weights,
+        base.image_size,
+        base.alpha,
+        train.freeze_till,
+        train.pooling,
+        params.seed,
+    )
+    made_with = fingerprint(parts, params.compute.precision, params.compute.cache)
+    write_features(Path("data/features"), rows, parts, made_with, params.compute.workers)
+
+
+if __name__ == "__main__":
+    run(main)

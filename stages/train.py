@@ -1,0 +1,54 @@
+"""Train head and tail on the cached activations; keep the epoch that is best on validation."""
+
+from pathlib import Path
+
+from thaw.data.images import read_classes
+from thaw.model.features import Features, check_fingerprint, fingerprint
+from thaw.model.network import build_head, put_together, take_apart
+from thaw.model.training import Schedule, examples, save_model, train, write_result
+from thaw.params import Declared
+from thaw.stage import run
+
+
+def main(params: Declared) -> None:
+    """Write models/model.keras and outputs/train."""
+    base, settings = params.base, params.train
+    parts = take_apart(
+        base.name,
+        base.weights,
+        base.image_size,
+        base.alpha,
+        settings.freeze_till,
+        settings.pooling,
+        params.seed,
+    )
+    features = Features.open(Path("data/features"))
+    made_with = fingerprint(parts, params.compute.precision, params.compute.cache)
+    check_fingerprint(made_with, features.fingerprint, "data/features")
+    classes = read_classes("data/images.parquet")
+    head = build_head(parts.width, settings.dense, settings.dropout, len(classes))
+    model = put_together(parts.base, base.name, settings.pooling, head)
+    schedule = Schedule(
+        head_epochs=settings.head_epochs,
+        epochs=settings.epochs,
+        head_learning_rate=settings.head_learning_rate,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        seed=params.seed,
+    )
+    progress = train(
+        parts,
+        head,
+        examples(features, classes, "train"),
+        examples(features, classes, "val"),
+        schedule,
+        key={"features": features.fingerprint, "train": params.read()},
+    )
+    save_model(model, Path("models/model.keras"))
+    write_result(Path("outputs/train"), progress, parts, model, features.fingerprint)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,71 @@
+"""The bundle says what Keras says, and its heat maps are those of Grad-CAM by gradient."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from thaw.errors import ThawError
+from thaw.model.export import write_bundle
+from thaw.model.network import build_head, pool, put_together, take_apart
+from thaw.serving.predictor import Predictor
+
+FACTS = {"precision": "float32", "base": "MobileNetV2"}
+
+
+@pytest.fixture(scope="module", params=[("average", [16, 8]), ("flatten", []), ("flatten", [12])])
+def bundle(request, tmp_path_factory):
+    pooling, dense = request.param
+    parts = take_apart("MobileNetV2", "none", 64, 0.35, 100, pooling, seed=4)
+    head = build_head(parts.width, dense, 0.3, 3)
+    model = put_together(parts.base, "MobileNetV2", pooling, head)
+    folder = tmp_path_factory.mktemp("models") / "bundle"
+    write_bundle(folder, model, ["Ant", "Bee", "Cow"], pooling, 18, FACTS)
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    return folder, model, parts, head, pooling, pictures
+
+
+def by_gradient(parts, head, pooling, pictures, label):
+    """Grad-CAM as its paper writes it, with the score before the softmax."""
+    feature_map = parts.base(pictures.astype("float32") / 127.5 - 1, training=False)
+    *hidden, softmax = [layer for layer in head.layers if isinstance(layer, keras.layers.Dense)]
+    with tf.GradientTape() as tape:
+        tape.watch(feature_map)
+        x = pool(pooling)(feature_map)
+        for layer in hidden:
+            x = layer(x)
+        score = (x @ softmax.kernel + softmax.bias)[:, label]
+    weights = tf.reduce_mean(tape.gradient(score, feature_map), axis=(1, 2), keepdims=True)
+    return tf.nn.relu(tf.reduce_sum(weights * feature_map, axis=-1)).numpy()
+
+
+def test_the_bundle_agrees_with_keras_and_with_gradient_gradcam(bundle):
+    folder, model, parts, head, pooling, pictures = bundle
+    probabilities, heatmaps = Predictor(folder).predict(pictures)
+    np.testing.assert_allclose(probabilities, model(pictures), atol=2e-6)
+    assert heatmaps.shape == (5, 3, 2, 2)
+    for label in range(3):
+        expected = by_gradient(parts, head, pooling, pictures, label)
+        scale = max(expected.max(), 1e-6)
+        np.testing.assert_allclose(heatmaps[:, label] / scale, expected / scale, atol=1e-4)
+    assert heatmaps.max() > 0
+
+
+def test_the_manifest_says_what_is_in_the_bundle(bundle):
+    predictor = Predictor(bundle[0])
+    assert predictor.labels == ["Ant", "Bee", "Cow"] == predictor.manifest["labels"]
+    assert predictor.image_size == 64
+    assert set(predictor.manifest["sha256"]) == {"model.onnx", "labels.json"}
+
+
+def test_a_damaged_bundle_is_refused_by_the_name_of_the_part(bundle):
+    labels = bundle[0] / "labels.json"
+    whole = labels.read_bytes()
+    labels.write_text(json.dumps(["Ant", "Bee", "Dog"]))
+    with pytest.raises(ThawError, match=r"labels\.json must have SHA-256"):
+        Predictor(bundle[0])
+    labels.write_bytes(whole)
+    with pytest.raises(ThawError, match="no bundle in"):
+        Predictor(bundle[0].parent)

@@ -1,0 +1,128 @@
+"""Training on cached activations: the best epoch stays, a killed run ends as if it had not been."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from thaw.errors import ThawError
+from thaw.model import training
+from thaw.model.features import Features
+from thaw.model.network import build_head, put_together, take_apart
+from thaw.model.training import Schedule, examples, save_model, train
+
+SCHEDULE = Schedule(
+    head_epochs=2,
+    epochs=2,
+    head_learning_rate=0.01,
+    learning_rate=0.001,
+    weight_decay=0.0,
+    batch_size=16,
+    patience=9,
+    seed=4,
+)
+
+
+def network():
+    parts = take_apart("MobileNetV2", "none", 32, 0.35, 145, "average", seed=4)
+    return parts, build_head(parts.width, [8], 0.3, 2)
+
+
+@pytest.fixture
+def features(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts, _ = network()
+    rng = np.random.default_rng(2)
+    label = np.tile(["Cat", "Dog"], 32)
+    activations = rng.normal(size=(64, *parts.stem.input_shape[1:])).astype(np.float16)
+    activations[label == "Dog"] += 1
+    rows = pd.DataFrame({"label": label, "split": ["train"] * 48 + ["val"] * 16})
+    return Features(activations, rows, {})
+
+
+def trained(features, schedule=SCHEDULE):
+    parts, head = network()
+    both = [examples(features, ["Cat", "Dog"], split) for split in ("train", "val")]
+    progress = train(parts, head, *both, schedule, key={"test": "one"})
+    return progress, parts, head
+
+
+def weights(parts, head):
+    return [*parts.base.get_weights(), *head.get_weights()]
+
+
+def test_the_weights_left_are_those_of_the_epoch_with_the_lowest_validation_loss(features):
+    progress, parts, head = trained(features)
+    losses = [entry["val_loss"] for entry in progress.history]
+    assert progress.best_epoch == 1 + int(np.argmin(losses))
+    assert [entry["phase"] for entry in progress.history] == ["head"] * 2 + ["head and tail"] * 2
+    val = examples(features, ["Cat", "Dog"], "val")
+    vectors = parts.stem(val.inputs[val.rows].astype(np.float32))
+    probabilities = np.asarray(head(vectors))[np.arange(16), val.labels]
+    assert -np.log(probabilities).mean() == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_two_runs_give_the_same_digits(features):
+    first, second = trained(features), trained(features)
+    assert first[0].history == second[0].history
+    for one, other in zip(weights(*first[1:]), weights(*second[1:]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("killed_after", [1, 3])
+def test_a_killed_run_continues_and_ends_the_same(features, monkeypatch, killed_after):
+    expected = trained(features)
+    write = training.write_progress
+
+    def write_then_die(folder, progress):
+        write(folder, progress)
+        if len(progress.history) == killed_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_progress", write_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        trained(features)
+    monkeypatch.setattr(training, "write_progress", write)
+    continued = trained(features)
+    assert continued[0] == expected[0]
+    for one, other in zip(weights(*continued[1:]), weights(*expected[1:]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_patience_ends_each_phase(features):
+    features.rows.loc[48:, "label"] = ["Dog", "Cat"] * 8  # learning makes validation worse
+    schedule = replace(SCHEDULE, head_epochs=40, epochs=40, patience=2)
+    progress, *_ = trained(features, schedule)
+    phases = [entry["phase"] for entry in progress.history]
+    assert phases.count("head") == progress.best_epoch + 2 < 40
+    assert phases.count("head and tail") == 2
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_epoch_and_step(features):
+    with pytest.raises(ThawError, match=r"must stay finite.* epoch 1, step \d"):
+        trained(features, replace(SCHEDULE, head_learning_rate=1e38))
+
+
+def test_only_what_is_not_frozen_changes(features):
+    before = network()[0].base.get_weights()
+    _, parts, _ = trained(features)
+    frozen = sum(len(layer.weights) for layer in parts.base.layers[:145])
+    changed = [
+        not np.array_equal(old, new)
+        for old, new in zip(before, parts.base.get_weights(), strict=True)
+    ]
+    assert not any(changed[:frozen])
+    assert any(changed[frozen:])
+
+
+def test_the_saved_model_is_the_same_bytes_and_predicts_the_same_when_loaded(tmp_path):
+    parts, head = network()
+    model = put_together(parts.base, "MobileNetV2", "average", head)
+    for name in ("one", "other"):
+        save_model(model, tmp_path / f"{name}.keras")
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "other.keras").read_bytes()
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    loaded = keras.saving.load_model(tmp_path / "one.keras")
+    np.testing.assert_array_equal(loaded(pictures), model(pictures))
