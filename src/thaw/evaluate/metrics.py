@@ -1,0 +1,105 @@
+"""What a classifier is worth: pure functions over arrays that yield (name, value).
+
+Shapes: truth, int (N,), class indices; probabilities, float (N, C); labels, C class names.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
+
+from thaw.evaluate.calibration import expected_calibration_error
+from thaw.evaluate.predictions import Predictions
+
+Measures = Iterator[tuple[str, Any]]
+SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
+
+
+def evaluate(val: Predictions, test: Predictions, bins: int) -> Measures:
+    """Every measure of metrics/eval.json that the predictions determine.
+
+    All are of `test` but threshold and val_accuracy; no choice looks at `test`.
+    """
+    yield from accuracy(test.truth, test.probabilities)
+    yield from loss(test.truth, test.probabilities)
+    yield from ranking(test.truth, test.probabilities)
+    yield "ece", expected_calibration_error(test.probabilities, test.truth, bins)
+    yield from thresholding(val, test)
+    yield from per_class(test.truth, test.probabilities, test.labels)
+    yield "n", len(test.truth)
+    yield "val_accuracy", float(np.mean(val.predicted == val.truth))
+
+
+def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
+    """The share of right answers, with its 95 % interval (Wilson 1927)."""
+    right = int(np.sum(probabilities.argmax(axis=1) == truth))
+    interval = binomtest(right, len(truth)).proportion_ci(0.95, method="wilson")
+    yield "accuracy", right / len(truth)
+    yield "accuracy_low", float(interval.low)
+    yield "accuracy_high", float(interval.high)
+
+
+def loss(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
+    """The mean negative log-likelihood, in nats."""
+    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    yield "loss", float(-np.mean(np.log(np.maximum(of_truth, SMALLEST))))
+
+
+def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
+    """Area under the ROC curve: of the second class of two, else one against rest, averaged."""
+    areas = [
+        roc_auc_score(truth == k, probabilities[:, k]) for k in positives(probabilities.shape[1])
+    ]
+    yield "roc_auc", float(np.mean(areas))
+
+
+def positives(classes: int) -> list[int]:
+    """The classes that get a curve of their own: the second of two, or each of more."""
+    return [1] if classes == 2 else list(range(classes))
+
+
+def thresholding(val: Predictions, test: Predictions) -> Measures:
+    """The best threshold of val, and the accuracy of test there; None for more than two classes."""
+    if len(val.labels) != 2:
+        yield from (("threshold", None), ("accuracy_at_threshold", None))
+        return
+    threshold = best_threshold(val.truth, val.probabilities[:, 1])
+    second = test.probabilities[:, 1].astype(np.float64) > threshold
+    yield "threshold", threshold
+    yield "accuracy_at_threshold", float(np.mean(second == test.truth))
+
+
+def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
+    """The threshold of highest accuracy when scores above it are called 1.
+
+    truth: 0 or 1, (N,); scores: probabilities of class 1, (N,). The candidates lie midway between
+    neighbours among 0, the scores and 1; of equals, the one nearest 0.5.
+    """
+    scores = scores.astype(np.float64)
+    order = np.argsort(scores, kind="stable")
+    ends = np.unique(np.concatenate([[0.0], scores, [1.0]]))
+    candidates = (ends[:-1] + ends[1:]) / 2
+    below = np.searchsorted(scores[order], candidates, side="right")
+    ones_up_to = np.concatenate([[0], np.cumsum(truth[order])])
+    right = (below - ones_up_to[below]) + (ones_up_to[-1] - ones_up_to[below])
+    best = candidates[right == right.max()]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def per_class(truth: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> Measures:
+    """Precision, recall and F1, averaged over the classes and for each; 0 where undefined."""
+    columns = precision_recall_fscore_support(
+        truth, probabilities.argmax(axis=1), labels=range(len(labels)), zero_division=0
+    )
+    names = ("precision", "recall", "f1")
+    for name, values in zip(names, columns, strict=False):
+        yield name, float(np.mean(values))
+    yield (
+        "classes",
+        {
+            label: dict(zip(names, map(float, values), strict=True)) | {"support": int(support)}
+            for label, *values, support in zip(labels, *columns, strict=True)
+        },
+    )
