@@ -1,0 +1,146 @@
+"""The sample: an archive of generated cats and dogs, laid out and damaged like the public one."""
+
+import io
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from thaw.files import whole
+from thaw.sample.drawing import Animal, Colour, animal, compose
+
+PICTURES = 400  # a class
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+ORIENTATION = 0x0112  # the EXIF tag
+COATS: list[Colour] = [
+    (225, 215, 200),
+    (196, 154, 108),
+    (150, 100, 60),
+    (95, 70, 55),
+    (60, 56, 58),
+    (140, 140, 145),
+    (210, 130, 70),
+    (120, 110, 95),
+]
+
+
+def cat(rng: np.random.Generator) -> Animal:
+    """A cat: pointed ears, a short muzzle, a thin tail; one in eight has folded ears."""
+    return Animal(
+        ears="folded" if rng.random() < 0.12 else "pointed",
+        ear_length=rng.uniform(0.2, 0.36),
+        muzzle_width=rng.uniform(0.3, 0.46),
+        muzzle_length=rng.uniform(0.45, 0.66),
+        nose=rng.uniform(0.07, 0.13),
+        eye=rng.uniform(0.13, 0.21),
+        slit=bool(rng.random() < 0.65),
+        whiskers=bool(rng.random() < 0.8),
+        tongue=bool(rng.random() < 0.03),
+        tail=str(rng.choice(["thin", "thick", "bushy"], p=[0.65, 0.2, 0.15])),
+        head_height=rng.uniform(0.8, 0.98),
+        coat=_coat(rng),
+        pattern=str(rng.choice(["solid", "tabby", "patches", "spots"], p=[0.3, 0.35, 0.25, 0.1])),
+        pose=str(rng.choice(["head", "sitting", "side"], p=[0.35, 0.4, 0.25])),
+    )
+
+
+def dog(rng: np.random.Generator) -> Animal:
+    """A dog: floppy ears, a longer muzzle, a larger nose; one in three has pointed ears."""
+    pointed = rng.random() < 0.33
+    return Animal(
+        ears="pointed" if pointed else str(rng.choice(["floppy", "folded"], p=[0.8, 0.2])),
+        ear_length=rng.uniform(0.22, 0.38) if pointed else rng.uniform(0.3, 0.62),
+        muzzle_width=rng.uniform(0.36, 0.56),
+        muzzle_length=rng.uniform(0.58, 0.88),
+        nose=rng.uniform(0.1, 0.2),
+        eye=rng.uniform(0.1, 0.16),
+        slit=bool(rng.random() < 0.04),
+        whiskers=bool(rng.random() < 0.2),
+        tongue=bool(rng.random() < 0.3),
+        tail=str(rng.choice(["thin", "thick", "bushy"], p=[0.25, 0.5, 0.25])),
+        head_height=rng.uniform(0.88, 1.14),
+        coat=_coat(rng),
+        pattern=str(rng.choice(["solid", "tabby", "patches", "spots"], p=[0.45, 0.05, 0.3, 0.2])),
+        pose=str(rng.choice(["head", "sitting", "side"], p=[0.35, 0.35, 0.3])),
+    )
+
+
+KINDS = {"Cat": cat, "Dog": dog}
+
+
+def _coat(rng: np.random.Generator) -> Colour:
+    base = np.array(COATS[rng.integers(len(COATS))]) + rng.normal(0, 14, 3)
+    red, green, blue = np.clip(base, 25, 235).astype(int).tolist()
+    return red, green, blue
+
+
+def draw(seed: int, label: str, number: int) -> Image.Image:
+    """Picture `number` of a class, which depends on nothing else but the seed."""
+    rng = np.random.default_rng([seed, list(KINDS).index(label), number])
+    width, height = (int(side) for side in rng.integers(128, 192, 2))
+    return compose(rng, animal(rng, KINDS[label](rng), 256), (width, height))
+
+
+def encode(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """The picture as a file."""
+    stream = io.BytesIO()
+    picture.save(stream, kind, **({"quality": 90} if kind == "JPEG" else {}) | options)
+    return stream.getvalue()
+
+
+def _drawn(which: tuple[str, int], seed: int) -> bytes:
+    return encode(draw(seed, *which))
+
+
+def turned(picture: Image.Image) -> bytes:
+    """A picture stored lying on its side, with the EXIF note that says so."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # to be shown turned clockwise
+    return encode(picture.transpose(Image.Transpose.ROTATE_90), exif=exif)
+
+
+def damage(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
+    """What is wrong in the public archive, and some of what can be: further members."""
+    count = PICTURES
+
+    def of(label: str, number: int) -> Image.Image:
+        return draw(seed, label, number)
+
+    near = ImageOps.contain(of("Dog", 9), (110, 110), Image.Resampling.LANCZOS)
+    return {
+        "readme[1].txt": b"Generated pictures of cats and dogs. No photograph is among them.\n",
+        "PetImages/Cat/Thumbs.db": b"\xd0\xcf\x11\xe0 not a picture",
+        "PetImages/Dog/Thumbs.db": b"\xd0\xcf\x11\xe0 not a picture",
+        f"PetImages/Cat/{count}.jpg": b"",
+        f"PetImages/Dog/{count + 1}.jpg": b"",
+        f"PetImages/Cat/{count + 2}.jpg": files["PetImages/Cat/2.jpg"][:1500],
+        f"PetImages/Dog/{count + 3}.jpg": encode(of("Dog", count + 3))[:-2],
+        f"PetImages/Cat/{count + 4}.jpg": b"<html><body>Not found</body></html>\n",
+        f"PetImages/Dog/{count + 5}.jpg": encode(of("Dog", count + 5), "PNG"),
+        f"PetImages/Cat/{count + 6}.jpg": encode(of("Cat", count + 6).convert("CMYK")),
+        f"PetImages/Cat/{count + 7}.jpg": files["PetImages/Cat/7.jpg"],
+        f"PetImages/Dog/{count + 8}.jpg": files["PetImages/Cat/8.jpg"],
+        f"PetImages/Dog/{count + 9}.jpg": encode(near, quality=70),
+        f"PetImages/Cat/{count + 10}.jpg": turned(of("Cat", count + 10)),
+    }
+
+
+def write_sample(path: Path, seed: int = 0) -> None:
+    """Write the archive: 400 pictures a class under PetImages/, and the damaged members.
+
+    The same seed gives the same bytes.
+    """
+    which = [(label, number) for label in KINDS for number in range(PICTURES)]
+    with ProcessPoolExecutor() as pool:
+        drawn = pool.map(partial(_drawn, seed=seed), which, chunksize=20)
+        files = {
+            f"PetImages/{label}/{number}.jpg": data
+            for (label, number), data in zip(which, drawn, strict=True)
+        }
+    files |= damage(files, seed)
+    with whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), data)
