@@ -17,7 +17,7 @@ from thaw.evaluate.predictions import Predictions
 
 ACROSS = 6  # pictures in a row of the gallery
 SIDE, MARGIN = 1.4, 0.08  # inches; drawn with 100 dots an inch
-GAP = 0.4  # inches above a picture, for two lines of words
+LINE = 0.16  # inches a line of words
 
 
 def worst_mistakes(test: Predictions, count: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def draw_mistakes(
     """
     rows = max(1, -(-len(chosen) // ACROSS))
     with matplotlib.rc_context(STYLE):
-        figure, panels = grid(rows, ACROSS)
+        figure, panels = grid(rows, ACROSS, 2)
         if not len(chosen):
             words = f"No mistakes on {len(test.truth):,} test pictures"
             figure.text(0.5, 0.5, words, ha="center", va="center", fontsize=13)
@@ -61,7 +61,7 @@ def draw_gradcam(path: Path, explained: Explained) -> None:
     said = explained.predictions
     members = [np.flatnonzero(said.truth == k) for k in range(len(said.labels))]
     with matplotlib.rc_context(STYLE):
-        figure, panels = grid(len(members), 2 * max(map(len, members)))
+        figure, panels = grid(len(members), 2 * max(map(len, members)), 1)
         for row, indices in zip(panels, members, strict=True):
             for place, index in enumerate(indices):
                 picture, heat = row[2 * place], row[2 * place + 1]
@@ -81,17 +81,18 @@ def answer(predictions: Predictions, index: int) -> str:
     return f"{predictions.labels[k]} {share:.3f}"
 
 
-def grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
-    """A figure with bare axes (rows, columns) for pictures, and room for words above each."""
-    width, height = columns * (SIDE + MARGIN) + MARGIN, rows * (SIDE + GAP) + MARGIN
+def grid(rows: int, columns: int, lines: int) -> tuple[Figure, np.ndarray]:
+    """A figure with bare axes (rows, columns) for pictures, and `lines` of words above each."""
+    gap = MARGIN + lines * LINE
+    width, height = columns * (SIDE + MARGIN) + MARGIN, rows * (SIDE + gap) + MARGIN
     figure = Figure(figsize=(width, height))
     places = {
         "left": MARGIN / width,
         "right": 1 - MARGIN / width,
         "bottom": MARGIN / height,
-        "top": 1 - GAP / height,
+        "top": 1 - gap / height,
         "wspace": MARGIN / SIDE,
-        "hspace": GAP / SIDE,
+        "hspace": gap / SIDE,
     }
     panels = figure.subplots(rows, columns, squeeze=False, gridspec_kw=places)
     for axes in panels.flat:

@@ -75,12 +75,13 @@ def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
     """The threshold of highest accuracy when scores above it are called 1.
 
     truth: 0 or 1, (N,); scores: probabilities of class 1, (N,). The candidates lie midway between
-    neighbours among 0, the scores and 1; of equals, the one nearest 0.5.
+    neighbours among 0, the scores and 1; of equals, the one nearest 0.5. At 1, the last
+    candidate, even a score that was rounded to 1 is not called 1.
     """
     scores = scores.astype(np.float64)
     order = np.argsort(scores, kind="stable")
     ends = np.unique(np.concatenate([[0.0], scores, [1.0]]))
-    candidates = (ends[:-1] + ends[1:]) / 2
+    candidates = np.append((ends[:-1] + ends[1:]) / 2, 1.0)
     below = np.searchsorted(scores[order], candidates, side="right")
     ones_up_to = np.concatenate([[0], np.cumsum(truth[order])])
     right = (below - ones_up_to[below]) + (ones_up_to[-1] - ones_up_to[below])

@@ -1,0 +1,121 @@
+"""The three stages, one after the other, on a small project with a bundle of its own."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from thaw.errors import ThawError
+from thaw.evaluate.gallery import draw_mistakes, worst_mistakes
+from thaw.evaluate.gradcam import read_explained
+from thaw.params import Declared, load
+from thaw.serving.predictor import Predictor
+
+ROOT = Path(__file__).parents[2]
+READS = {
+    "evaluate": {"evaluate.bins"},
+    "explain": {"evaluate.explain_per_class"},
+    "report": {"evaluate.bins", "evaluate.mistakes"},
+}
+TABLES = ["calibration", "confusion", "learning_curves", "per_class", "precision_recall", "roc"]
+PICTURES = ["gradcam", "mistakes", "overview"]
+
+
+def run(stage: str) -> None:
+    spec = importlib.util.spec_from_file_location(f"stage_{stage}", ROOT / f"stages/{stage}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(Declared(load(ROOT / "params.yaml"), frozenset(READS[stage])))
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    folders = ("outputs", "metrics", "plots")
+    files = (path for folder in folders for path in (root / folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def test_the_stages_write_their_outs_and_the_same_bytes_again(project):
+    for stage in READS:
+        run(stage)
+    first = snapshot(project)
+    assert set(first) == {
+        "outputs/train/history.csv",
+        "outputs/predictions.csv",
+        "outputs/explain/rows.csv",
+        "outputs/explain/heatmaps.npz",
+        "metrics/eval.json",
+        "plots/page.html",
+        *(f"plots/{name}.csv" for name in TABLES),
+        *(f"plots/{name}.png" for name in PICTURES),
+    }
+    for name in PICTURES:
+        with Image.open(project / f"plots/{name}.png") as picture:
+            assert np.asarray(picture).std() > 10  # something is drawn
+            assert "Software" not in picture.info
+    for stage in READS:
+        run(stage)
+    assert snapshot(project) == first
+
+
+def test_evaluate_scores_what_the_bundle_says(project):
+    run("evaluate")
+    found = json.loads((project / "metrics/eval.json").read_text())
+    table = pd.read_csv(project / "outputs/predictions.csv")
+    split = pd.read_csv(project / "data/split.csv").set_index("name")["split"]
+    assert set(table["name"]) == set(split.index[split != "train"])
+    test = table[table["split"] == "test"]
+    assert 0.5 < found["accuracy"] < 1
+    assert found["accuracy"] == (test["label"] == test["predicted"]).mean()
+    assert found["n"] == len(test)
+    assert (found["freeze_till"], found["trainable_parameters"]) == (7, 6)
+    assert (found["threshold"] is None) == (len(found["classes"]) > 2)
+
+
+def test_explain_shows_the_first_of_each_class_by_hash(project):
+    run("explain")
+    found = read_explained(project / "outputs/explain")
+    classes = len(found.predictions.labels)
+    assert found.predictions.truth.tolist() == sorted(list(range(classes)) * 4)
+    assert found.pictures.shape == (4 * classes, 32, 32, 3)
+    probabilities, heatmaps = Predictor("models/bundle").predict(found.pictures)
+    np.testing.assert_array_equal(found.predictions.probabilities, probabilities)
+    np.testing.assert_array_equal(found.heatmaps, heatmaps)
+
+
+def test_a_damaged_bundle_is_not_evaluated(project):
+    with open(project / "models/bundle/model.onnx", "ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(ThawError, match="SHA-256"):
+        run("evaluate")
+
+
+def test_mistakes_come_worst_first_and_none_is_fine(make_predictions, tmp_path):
+    test = make_predictions(3).of("test")
+    chosen = worst_mistakes(test, 5)
+    assert (test.predicted[chosen] != test.truth[chosen]).all()
+    surest = test.probabilities.max(axis=1)
+    assert (np.diff(surest[chosen]) <= 0).all()
+    others = np.setdiff1d(np.flatnonzero(test.predicted != test.truth), chosen)
+    assert surest[others].max() <= surest[chosen].min()
+    perfect = make_predictions(2, skill=50).of("test")
+    none = worst_mistakes(perfect, 5)
+    assert len(none) == 0
+    draw_mistakes(tmp_path / "mistakes.png", perfect, none, {})
+    with Image.open(tmp_path / "mistakes.png") as picture:
+        assert np.asarray(picture).min() == 0  # the words
+
+
+def test_no_module_of_evaluate_imports_tensorflow():
+    modules = sorted(path.stem for path in (ROOT / "src/thaw/evaluate").glob("[a-z]*.py"))
+    code = "; ".join(
+        [f"import thaw.evaluate.{name}" for name in modules]
+        + ["import sys", "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"]
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

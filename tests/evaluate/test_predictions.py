@@ -1,0 +1,72 @@
+"""The table of predictions: read back to the last bit, and refused when it cannot be right."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from thaw.errors import ThawError
+from thaw.evaluate.predictions import predict, read_predictions, write_predictions
+
+
+class Stub:
+    """Says class k of a picture whose bytes are k, with what is given."""
+
+    def __init__(self, value=0.75):
+        self.labels, self.value, self.batches = ["Cat", "Dog"], value, []
+
+    def decode(self, data):
+        return np.full((4, 4, 3), data[0], np.uint8)
+
+    def predict(self, pictures):
+        self.batches.append(len(pictures))
+        second = np.where(pictures[:, 0, 0, 0] == 1, self.value, 1 - self.value)
+        probabilities = np.stack([1 - second, second], axis=1).astype(np.float32)
+        return probabilities, np.zeros((len(pictures), 2, 2, 2), np.float32)
+
+
+def rows(count, label=("Cat", "Dog")):
+    return [{"name": f"{i}", "label": label[i % 2], "bytes": bytes([i % 2])} for i in range(count)]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arrays.arrays(np.float32, (120, 4), elements=st.floats(0, 1, width=32)))
+def test_written_predictions_read_back_to_the_last_bit(make_predictions, tmp_path, probabilities):
+    predictions = dataclasses.replace(make_predictions(4), probabilities=probabilities)
+    write_predictions(tmp_path / "predictions.csv", predictions)
+    found = read_predictions(tmp_path / "predictions.csv")
+    for field in dataclasses.fields(found):
+        np.testing.assert_array_equal(
+            getattr(found, field.name), getattr(predictions, field.name), strict=True
+        )
+
+
+def test_only_val_and_test_are_decoded_in_small_batches():
+    stub = Stub()
+    split = {f"{i}": ["train", "val", "test"][i // 2 % 3] for i in range(300)}
+    found = predict(stub, rows(300), split)
+    assert stub.batches == [64, 64, 64, 8]
+    assert found.names == [name for name, part in split.items() if part != "train"]
+    np.testing.assert_array_equal(found.predicted, found.truth)
+    table = found.table()
+    assert list(table) == ["name", "label", "split", "predicted", "p_Cat", "p_Dog"]
+    assert table.iloc[0].tolist() == ["2", "Cat", "val", "Cat", 0.75, 0.25]
+
+
+def test_a_label_that_the_bundle_does_not_know_is_refused():
+    with pytest.raises(ThawError, match="among the bundle's Cat, Dog, but one is Cow"):
+        predict(Stub(), rows(4, ("Cat", "Cow")), dict.fromkeys("0123", "test"))
+
+
+def test_a_probability_that_is_no_number_is_refused():
+    with pytest.raises(ThawError, match="finite, but 0 has others"), warnings.catch_warnings():
+        predict(Stub(np.nan), rows(4), dict.fromkeys("0123", "test"))
+
+
+def test_no_picture_to_score_is_refused():
+    with pytest.raises(ThawError, match="val and test must hold pictures"):
+        predict(Stub(), rows(4), dict.fromkeys("0123", "train"))
