@@ -1,0 +1,26 @@
+.PHONY: help repro test lint
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+repro: .venv/installed  ## run the pipeline on params.yaml and show its metrics
+	dvc repro
+	@dvc metrics show
+	@echo "plots are in plots/ (start with plots/overview.png); dvc plots show makes a page of them"
+
+test: .venv/installed  ## the whole test suite
+	python -m pytest
+
+lint: .venv/installed  ## style and types
+	ruff check .
+	ruff format --check .
+	mypy
