@@ -57,7 +57,7 @@ def use(
     check(build(Params, wanted))
     editor = YAML()
     editor.preserve_quotes = True
-    editor.width = 100
+    editor.width = 4096
     if not PARAMS.is_file():
         raise ThawError(f"no {PARAMS} in {Path.cwd()}: run this from the project's folder")
     document = editor.load(PARAMS.read_text(encoding="utf-8"))
@@ -68,13 +68,14 @@ def use(
         place = document
         for section in sections:
             place = place[section]
-        place[last] = value
+        place[last] = _in_a_line(value)
         typer.echo(f"{key}: {_shown(old.get(key))} → {_shown(value)}")
     if not changed:
         typer.echo("nothing changed")
         return
     stream = io.StringIO()
     editor.representer.add_representer(float, _plain_float)
+    editor.representer.add_representer(type(None), _plain_null)
     editor.dump(document, stream)
     with whole(PARAMS) as temporary:
         temporary.write_text(stream.getvalue(), encoding="utf-8")
@@ -139,6 +140,21 @@ def _fill_sha256(params: dict[str, Any], given: dict[str, Any]) -> None:
 
 def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _in_a_line(value: Any) -> Any:
+    """Lists and mappings as the written params have them: [32], {Cat: 1}."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, (list, dict)):
+        kept = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+        kept.fa.set_flow_style()
+        return kept
+    return value
+
+
+def _plain_null(representer: Any, value: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def _plain_float(representer: Any, value: float) -> Any:
