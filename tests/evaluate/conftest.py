@@ -95,11 +95,13 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
         name = f"{label}/{i:03}.png"
         rows.append({"name": name, "label": label, "bytes": data, "sha256": sha256})
         part = ["train", "val", "test"][i // len(labels) % 3]
-        split.append({"name": name, "label": label, "group": name, "split": part, "fold": 0})
+        split.append({"name": name, "label": label, "group": name, "split": part})
+        split[-1]["fold"] = -1 if part == "test" else 0
     (root / "data").mkdir()
     schema = pa.schema([(key, pa.binary() if key == "bytes" else pa.string()) for key in rows[0]])
     write_table(root / "data/images.parquet", schema, iter(rows), labels)
-    pd.DataFrame(split).to_csv(root / "data/split.csv", index=False)
+    rows.sort(key=lambda row: row["name"])
+    pd.DataFrame(split).sort_values("name").to_csv(root / "data/split.csv", index=False)
     bundle = root / "models/bundle"
     bundle.mkdir(parents=True)
     onnx.save(colour_model(len(labels)), bundle / "model.onnx")

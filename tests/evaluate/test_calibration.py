@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thaw.evaluate.calibration import expected_calibration_error, reliability
@@ -30,6 +30,7 @@ def test_always_sure_and_half_right_is_off_by_a_half():
     assert expected_calibration_error(probabilities, np.arange(10) % 2, 10) == 0.5
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.5, 1, width=32), st.integers(0, 1)), min_size=1, max_size=40),
     st.integers(2, 20),

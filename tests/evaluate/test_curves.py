@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
@@ -20,6 +20,7 @@ from thaw.evaluate.curves import (
 COORDINATE = st.floats(0, 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(COORDINATE, COORDINATE), min_size=2, max_size=40), st.floats(0, 0.3))
 def test_every_dropped_point_lies_near_the_line_that_is_left(points, tolerance):
     x, y = np.array(points).T

@@ -3,7 +3,7 @@
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -35,6 +35,7 @@ def test_nothing_to_explain_is_refused():
         explain(None, [])
 
 
+@settings(deadline=None)
 @given(HEAT, st.floats(0.01, 100))
 def test_an_overlay_is_a_picture_and_the_scale_of_the_heat_does_not_matter(heat, scale):
     picture = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)

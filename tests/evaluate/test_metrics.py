@@ -67,6 +67,7 @@ def test_the_threshold_by_hand():
     assert best_threshold(np.ones(2, int), np.array([0.2, 0.3])) == pytest.approx(0.1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1, max_size=30))
 def test_no_threshold_beats_the_chosen_one(cases):
     truth = np.array([case[0] for case in cases], dtype=int)

@@ -33,7 +33,9 @@ def rows(count, label=("Cat", "Dog")):
     return [{"name": f"{i}", "label": label[i % 2], "bytes": bytes([i % 2])} for i in range(count)]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(arrays.arrays(np.float32, (120, 4), elements=st.floats(0, 1, width=32)))
 def test_written_predictions_read_back_to_the_last_bit(make_predictions, tmp_path, probabilities):
     predictions = dataclasses.replace(make_predictions(4), probabilities=probabilities)

@@ -1,11 +1,12 @@
 """Does a confidence of 0.8 mean right in 8 cases of 10?"""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 
-class Reliability(NamedTuple):
+@dataclass(frozen=True)
+class Reliability:
     """The bins of a reliability diagram, lowest confidence first; each array is (bins,)."""
 
     lower: np.ndarray  # a bin holds confidences above `lower`

@@ -48,7 +48,8 @@ def one_against_rest(test: Predictions) -> Iterator[tuple[str, np.ndarray, np.nd
 
 def curve(label: str, **axes: np.ndarray) -> pd.DataFrame:
     """One class's curve, without the points that nobody would see."""
-    kept = simplify(*axes.values())
+    x, y = axes.values()
+    kept = simplify(x, y)
     return pd.DataFrame({"class": label} | {name: axis[kept] for name, axis in axes.items()})
 
 
@@ -90,7 +91,7 @@ def confusion(test: Predictions) -> pd.DataFrame:
 
 def calibration(test: Predictions, bins: int) -> pd.DataFrame:
     """Columns lower, upper, count, confidence, accuracy: the bins that hold pictures."""
-    table = pd.DataFrame(reliability(test.probabilities, test.truth, bins)._asdict())
+    table = pd.DataFrame(vars(reliability(test.probabilities, test.truth, bins)))
     return table[table["count"] > 0].reset_index(drop=True)
 
 

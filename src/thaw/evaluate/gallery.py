@@ -48,7 +48,7 @@ def draw_mistakes(
         if not len(chosen):
             words = f"No mistakes on {len(test.truth):,} test pictures"
             figure.text(0.5, 0.5, words, ha="center", va="center", fontsize=13)
-        for axes, index in zip(panels.flat, chosen, strict=False):
+        for axes, index in zip(panels.flat, chosen.tolist(), strict=False):
             axes.imshow(pictures[test.names[index]])
             axes.set_anchor("N")
             caption(axes, f"said {answer(test, index)}", ORANGE, line=1)
@@ -63,7 +63,7 @@ def draw_gradcam(path: Path, explained: Explained) -> None:
     with matplotlib.rc_context(STYLE):
         figure, panels = grid(len(members), 2 * max(map(len, members)), 1)
         for row, indices in zip(panels, members, strict=True):
-            for place, index in enumerate(indices):
+            for place, index in enumerate(indices.tolist()):
                 picture, heat = row[2 * place], row[2 * place + 1]
                 right = said.predicted[index] == said.truth[index]
                 picture.imshow(explained.pictures[index])

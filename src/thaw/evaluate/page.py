@@ -36,6 +36,6 @@ def write_page(path: Path) -> None:
     DVC puts the plots in place of {plot_divs}; the scripts of vega, vega-lite and vega-embed,
     which its own template fetches from a server, are written into the page instead.
     """
-    scripts = vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    scripts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
     with whole(path) as temporary:
         temporary.write_text(TEMPLATE.replace("SCRIPTS", scripts), encoding="utf-8")

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix
 
@@ -19,7 +22,7 @@ from thaw.files import whole
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 PALETTE = [BLUE, ORANGE, GREEN, PINK, SKY, "#E69F00", "#000000"]
 GREY = "#666666"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
     "font.size": 10,
     "text.parse_math": False,  # a class name may hold dollar signs
@@ -30,7 +33,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": matplotlib.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "grid.color": "#E3E3E3",
     "legend.frameon": False,
     "lines.linewidth": 2,
@@ -45,9 +48,8 @@ def draw_overview(path: Path, test: Predictions, tables: Mapping[str, pd.DataFra
     thaw.evaluate.curves makes them.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(14, 7.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-        upper, lower = figure.subfigures(2, height_ratios=[5, 6])
+        figure = Figure(figsize=(14, 7.6), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 6]).flat
         axes = upper.subplot_mosaic([["loss", "accuracy", "confusion"]])
         axes |= lower.subplot_mosaic([["roc", "recall", "calibration", "classes"]])
         figure.suptitle(headline(test), fontsize=13, x=0.01, ha="left")
