@@ -227,6 +227,11 @@ def check(params: Params) -> None:
         (train.patience >= 1, "train.patience must be 1 or more", train.patience),
         (params.compute.workers >= 1, "compute.workers must be 1 or more", params.compute.workers),
         (params.evaluate.bins >= 2, "evaluate.bins must be 2 or more", params.evaluate.bins),
+        (
+            params.evaluate.mistakes >= 1 and params.evaluate.explain_per_class >= 1,
+            "evaluate.mistakes and evaluate.explain_per_class must be 1 or more",
+            params.evaluate,
+        ),
     ]
     for holds, rule, received in rules:
         if not holds:

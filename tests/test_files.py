@@ -1,0 +1,38 @@
+"""Files and folders appear whole or not at all."""
+
+import math
+
+import pytest
+
+from thaw.files import sha256_of, whole, write_json
+
+
+def test_a_failure_leaves_what_was_there_and_no_remains(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_replaces_a_folder(tmp_path):
+    folder = tmp_path / "bundle"
+    for content in ("old", "new"):
+        with whole(folder) as temporary:
+            temporary.mkdir()
+            (temporary / content).write_text(content)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_json_refuses_what_is_not_a_number(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "eval.json", {"loss": math.nan})
+    assert not list(tmp_path.iterdir())
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    assert sha256_of(tmp_path / "empty").startswith("e3b0c44298fc1c14")

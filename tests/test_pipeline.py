@@ -1,0 +1,143 @@
+"""A real repository: what reruns after which change, what comes back from the cache, experiments."""
+
+import json
+import re
+import shutil
+
+import pytest
+from conftest import run
+
+AFTER = {  # a change, and exactly the stages that it makes stale at once
+    "train.learning_rate=0.002": {"train"},
+    "train.freeze_till=120": {"features", "train"},
+    "train.pooling=flatten": {"features", "train", "export"},
+    "augment.rotation=20.0": {"augment"},
+    "evaluate.bins=5": {"evaluate", "report"},
+    "evaluate.mistakes=3": {"report"},
+    "split.val=0.25": {"split"},
+    "export.opset=17": {"export"},
+}
+BELOW = {  # a stale stage, and what its new outputs make stale in turn
+    "split": {"augment", "features", "train", "export", "evaluate", "explain", "report"},
+    "augment": {"features", "train", "export", "evaluate", "explain", "report"},
+    "features": {"train", "export", "evaluate", "explain", "report"},
+    "train": {"export", "evaluate", "explain", "report"},
+    "export": {"evaluate", "explain", "report"},
+    "evaluate": {"report"},
+}
+
+
+def stale(folder):
+    """The stages whose own deps, params or command changed since they ran."""
+    return set(json.loads(run("dvc status --json", folder)))
+
+
+def ran(output):
+    """The stages that a `dvc repro` ran, not restored or skipped."""
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+@pytest.fixture
+def restored(project):
+    """The project, with its params and code put back afterwards."""
+    yield project
+    run("git checkout -q . && git clean -fdq && dvc checkout -q", project)
+
+
+@pytest.mark.parametrize("change", AFTER)
+def test_a_param_makes_exactly_its_stages_stale(restored, change):
+    assert stale(restored) == set()
+    key, value = change.split("=")
+    section, name = key.split(".")
+    text = (restored / "params.yaml").read_text()
+    changed = re.sub(rf"(?m)(^{section}:\n(?:  .*\n)*?  {name}): .*", rf"\1: {value}", text)
+    assert changed != text
+    (restored / "params.yaml").write_text(changed)
+    assert stale(restored) == AFTER[change]
+
+
+def test_an_edit_of_a_module_makes_its_stages_stale(restored):
+    with (restored / "src/thaw/evaluate/curves.py").open("a") as source:
+        source.write("\n# a note\n")
+    assert stale(restored) == {"report"}
+
+
+def test_changed_and_changed_back_trains_nothing_again(restored):
+    params = (restored / "params.yaml").read_text()
+    (restored / "params.yaml").write_text(params.replace("head_epochs: 2", "head_epochs: 1"))
+    assert set(ran(run("dvc repro", restored))) == {"train"} | BELOW["train"]
+    (restored / "params.yaml").write_text(params)
+    assert ran(run("dvc repro", restored)) == []
+    assert run("git status --porcelain", restored) == ""
+
+
+def test_nothing_changed_runs_nothing_and_the_tree_is_clean(project):
+    assert "up to date" in run("dvc repro", project)
+    assert run("git status --porcelain", project) == ""
+
+
+def test_metrics_have_the_keys_that_others_rely_on(project):
+    found = json.loads((project / "metrics/eval.json").read_text())
+    expected = {
+        "accuracy", "accuracy_low", "accuracy_high", "loss", "roc_auc", "ece", "threshold",
+        "precision", "recall", "f1", "n", "val_accuracy", "freeze_till", "trainable_parameters",
+    }  # fmt: skip
+    assert expected <= set(found)
+    assert found["freeze_till"] == 140
+    assert 0 <= found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"] <= 1
+
+
+def test_the_same_inputs_give_every_digit_and_byte_again(project, tmp_path_factory):
+    other = tmp_path_factory.mktemp("again") / "project"
+    ignored = shutil.ignore_patterns("cache", "tmp", ".thaw", "logs", ".keras")
+    shutil.copytree(project, other, ignore=ignored)
+    run("dvc repro --force --no-run-cache", other)
+    assert (other / "dvc.lock").read_text() == (project / "dvc.lock").read_text()
+    assert (other / "metrics/eval.json").read_bytes() == (
+        project / "metrics/eval.json"
+    ).read_bytes()
+
+
+def test_an_experiment_compares_with_what_is_there(restored):
+    run("dvc exp run -n deeper -S train.freeze_till=130", restored)
+    metrics = json.loads((restored / "metrics/eval.json").read_text())
+    assert metrics["freeze_till"] == 130
+    difference = json.loads(run("dvc metrics diff --json", restored))
+    assert difference["diff"]["metrics/eval.json"]["freeze_till"]["diff"] == -10
+    assert "deeper" in run("dvc exp show --no-pager --csv", restored)
+    run("dvc plots diff -o compared", restored)
+    assert (restored / "compared/index.html").exists()
+
+
+def test_the_page_of_plots_needs_no_network(restored):
+    run("dvc plots show -o page", restored)
+    page = (restored / "page/index.html").read_text()
+    assert "vega" in page
+    assert not re.search(r"<(script|link)[^>]+(src|href)=[\"']https?:", page)
+
+
+def test_params_that_change_while_a_stage_runs_fail_it(restored):
+    (restored / "stages/split.py").write_text(
+        "from pathlib import Path\n"
+        "from thaw.stage import run\n"
+        "def main(params):\n"
+        "    text = Path('params.yaml').read_text()\n"
+        "    Path('params.yaml').write_text(text.replace('folds: 5', 'folds: 4'))\n"
+        "if __name__ == '__main__':\n"
+        "    run(main)\n"
+    )
+    output = run("python stages/split.py", restored, expect=1)
+    assert "params.yaml changed while split ran" in output
+    assert "Traceback" not in output
+
+
+def test_verify_finds_what_is_damaged(restored):
+    output = run("thaw verify", restored)
+    assert "bundle: 2 parts are whole" in output
+    labels = restored / "models/bundle/labels.json"
+    labels.chmod(0o644)
+    labels.write_text("[]")
+    output = run("thaw verify", restored, expect=1)
+    assert "labels.json" in output and "dvc checkout" in output and "Traceback" not in output
+    run("dvc checkout --force -q", restored)
+    run("thaw verify", restored)
