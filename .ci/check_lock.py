@@ -1,4 +1,4 @@
-"""Is dvc.lock the result of this code and these params? Outputs may be missing: a clone has none."""
+"""Is dvc.lock the result of this code and these params? A clone has no outputs, which is fine."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 
 def stale(status: dict[str, list]) -> list[str]:
-    """What has changed since dvc.lock was written, a line each, but for files that are not there."""
+    """What has changed since dvc.lock was written, a line each; missing files do not count."""
     lines = []
     for stage, changes in status.items():
         for change in changes:
@@ -14,7 +14,9 @@ def stale(status: dict[str, list]) -> list[str]:
                 lines.append(f"{stage}: {change}")
             else:
                 found = change.get("changed deps", {})
-                lines += [f"{stage}: {what} {path}" for path, what in found.items() if what != "deleted"]
+                lines += [
+                    f"{stage}: {what} {path}" for path, what in found.items() if what != "deleted"
+                ]
     return lines
 
 

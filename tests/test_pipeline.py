@@ -1,4 +1,4 @@
-"""A real repository: what reruns after which change, what comes back from the cache, experiments."""
+"""A real repository: what reruns after which change, what the cache restores, experiments."""
 
 import json
 import re

@@ -91,7 +91,9 @@ def _read_setup(name: str) -> dict[str, Any]:
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """The sections of `below` with the keys of `above` in them; both are two levels deep."""
-    merged = {key: dict(value) if isinstance(value, dict) else value for key, value in below.items()}
+    merged = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in below.items()
+    }
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
             merged[key] |= value
@@ -120,7 +122,7 @@ def _set(params: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _flat(params: dict[str, Any]) -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in params.items():
         if isinstance(value, dict):
             flat |= {f"{key}.{name}": inner for name, inner in value.items()}
@@ -135,7 +137,7 @@ def _fill_sha256(params: dict[str, Any], given: dict[str, Any]) -> None:
     if local and "data.sha256" not in given and Path(source).expanduser().exists():
         from thaw.data.source import source_sha256
 
-        params["data"]["sha256"] = source_sha256(Path(source).expanduser())
+        params["data"]["sha256"] = source_sha256(source)
 
 
 def _shown(value: Any) -> str:
@@ -175,7 +177,7 @@ def verify() -> None:
         typer.echo(f"damaged: {line}")
     if damage:
         raise ThawError(
-            f"{len(damage)} of the files are not what was recorded: `dvc checkout --force` restores "
+            f"{len(damage)} files are not what was recorded: `dvc checkout --force` restores "
             "outputs from a whole cache, `dvc repro --force` makes everything again"
         )
 

@@ -161,7 +161,7 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
             f"unknown: {', '.join(map(str, unknown)) or 'none'}; "
             f"missing: {', '.join(missing) or 'none'}"
         )
-    fields = {}
+    fields: dict[str, Any] = {}
     for key, hint in hints.items():
         if dataclasses.is_dataclass(hint):
             fields[key] = build(typing.cast(type, hint), values[key], f"{where}{key}.")
@@ -196,7 +196,11 @@ def check(params: Params) -> None:
             (split.val, split.test),
         ),
         (split.folds >= 2, "split.folds must be 2 or more", split.folds),
-        (params.base.image_size >= 32, "base.image_size must be 32 or more", params.base.image_size),
+        (
+            params.base.image_size >= 32,
+            "base.image_size must be 32 or more",
+            params.base.image_size,
+        ),
         (augment.views >= 0, "augment.views must be 0 or more", augment.views),
         (
             all(extra >= 0 for extra in augment.extra_views.values()),

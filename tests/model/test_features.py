@@ -86,7 +86,7 @@ def test_activations_that_do_not_fit_float16_are_refused(monkeypatch):
 def test_another_cut_or_other_weights_are_refused_by_name(folder):
     _, written = write(folder, 60)
     parts = take_apart("MobileNetV2", "none", 32, 0.35, 100, "average", seed=2)
-    with pytest.raises(ThawError, match="has weights .* cut") as refused:
+    with pytest.raises(ThawError, match=r"has weights .* cut") as refused:
         check_fingerprint(
             fingerprint(parts, "float32", "float32"), written.fingerprint, "data/features"
         )

@@ -12,7 +12,12 @@ from thaw.model.network import take_apart
 
 def small(name: str) -> keras.Model:
     row = BACKBONES[name]
-    return build(name, "none", max(row.smallest, 32), 0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None)
+    return build(
+        name,
+        "none",
+        max(row.smallest, 32),
+        0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None,
+    )
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -20,7 +20,7 @@ log = logging.getLogger("thaw")
 TRIES = 5  # in a row that bring nothing new
 PAUSE = 1.0  # seconds before the second try; doubles with each
 TIMEOUT = (10, 60)  # seconds to connect, and between two reads
-PIECE = 2**20  # bytes
+PIECE = 2**14  # bytes; at most so many are lost when a transfer breaks off
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may pass
 
 

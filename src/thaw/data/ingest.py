@@ -159,7 +159,7 @@ def judge(
 ) -> dict[str, Verdict]:
     """A verdict for each content, by its SHA-256; with a limit only for as many as it takes."""
     queues: dict[str, list[str]] = {}
-    several = []  # contents under several labels, which are always judged
+    several: list[str] = []  # contents under several labels, which are always judged
     for sha in sorted(contents):
         labels = {file.label for file in contents[sha]}
         (queues.setdefault(min(labels), []) if len(labels) == 1 else several).append(sha)

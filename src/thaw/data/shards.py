@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ def over_shards(
         return
     # Spawned, not forked: a fork of a process with threads (progress bars have one) may hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting = deque()
+        waiting: deque[Future[Iterable[R]]] = deque()
         for shard in batched(items, size):
             waiting.append(pool.submit(work, shard))
             if len(waiting) > 2 * workers:

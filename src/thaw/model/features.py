@@ -43,7 +43,7 @@ def fingerprint(parts: Parts, precision: str, cache: str) -> dict[str, Any]:
     digest = hashlib.sha256()
     for weight in parts.base.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
-    shape = parts.front.output_shape[1:] if parts.front else parts.stem.input_shape[1:]
+    shape = parts.front.output_shape[1:] if parts.front else parts.base.input_shape[1:]
     return {
         "base": parts.base.name,
         "weights": digest.hexdigest(),

@@ -29,7 +29,7 @@ class Parts:
     @property
     def width(self) -> int:
         """V, the length of the pooled vector."""
-        last = self.front if self.stem is None else self.stem
+        last: keras.Model = self.front if self.stem is None else self.stem
         return last.output_shape[1]
 
 

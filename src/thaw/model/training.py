@@ -1,4 +1,4 @@
-"""Training on cached activations: first the head alone, then head and tail; the best epoch stays."""
+"""Training on cached activations: first the head, then head and tail; the best epoch stays."""
 
 import hashlib
 import json
@@ -113,7 +113,12 @@ class Keeper(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, phase: Phase, whole_model: keras.Model, progress: Progress, folder: Path, patience: int
+        self,
+        phase: Phase,
+        whole_model: keras.Model,
+        progress: Progress,
+        folder: Path,
+        patience: int,
     ):
         super().__init__()
         self.phase, self.whole_model, self.patience = phase, whole_model, patience
@@ -248,15 +253,13 @@ def train(
     full = head
     if parts.stem is not None:
         full = keras.Model(parts.stem.input, head(parts.stem.output))
-    pooled = [
-        _pooled(parts.stem, rows, folder / f"{name}.npy", schedule.batch_size)
-        for name, rows in (("train", train_rows), ("val", val_rows))
-    ]
+    pooled, pooled_val = (
+        _pooled(parts.stem, rows, folder / f"{split}.npy", schedule.batch_size)
+        for split, rows in (("train", train_rows), ("val", val_rows))
+    )
     for phase in (
-        Phase("head", head, *pooled, schedule.head_epochs, schedule.head_learning_rate),
-        Phase(
-            "head and tail", full, train_rows, val_rows, schedule.epochs, schedule.learning_rate
-        ),
+        Phase("head", head, pooled, pooled_val, schedule.head_epochs, schedule.head_learning_rate),
+        Phase("head and tail", full, train_rows, val_rows, schedule.epochs, schedule.learning_rate),
     ):
         fit(phase, full, progress, folder, schedule, board)
     read_arrays(folder / "best.npz", full.variables)
@@ -265,9 +268,7 @@ def train(
     return progress
 
 
-def _pooled(
-    stem: keras.Model | None, examples: Examples, path: Path, batch_size: int
-) -> Examples:
+def _pooled(stem: keras.Model | None, examples: Examples, path: Path, batch_size: int) -> Examples:
     """The examples as the head sees them, (N, V) float32 on disk."""
     if stem is None:
         return examples

@@ -134,7 +134,9 @@ def _paste(layer: Image.Image, fur: Image.Image, kind: str, points: list, rim: f
 
 def _curve(start: tuple, bend: tuple, end: tuple, steps: int = 16) -> list[tuple[float, float]]:
     t = np.linspace(0, 1, steps)[:, None]
-    points = (1 - t) ** 2 * np.array(start) + 2 * t * (1 - t) * np.array(bend) + t**2 * np.array(end)
+    points = (
+        (1 - t) ** 2 * np.array(start) + 2 * t * (1 - t) * np.array(bend) + t**2 * np.array(end)
+    )
     return [tuple(point) for point in points]
 
 
@@ -167,7 +169,12 @@ def _side(rng, layer, fur, looks, size) -> None:
     top, low = 0.42 * size, rng.uniform(0.68, 0.74) * size
     if looks.tail != "none":
         end = (rng.uniform(0.88, 0.97) * size, rng.uniform(0.1, 0.6) * size)
-        _tail(layer, looks, _curve((0.84 * size, 0.5 * size), (0.98 * size, 0.5 * size), end, 40), size)
+        _tail(
+            layer,
+            looks,
+            _curve((0.84 * size, 0.5 * size), (0.98 * size, 0.5 * size), end, 40),
+            size,
+        )
     thick = rng.uniform(0.035, 0.05) * size
     for leg in (0.32, 0.42, 0.72, 0.83):
         x = leg * size + rng.normal(0, 0.01) * size
@@ -227,10 +234,14 @@ def _eyes(rng, layer, looks, centre, half) -> None:
     draw = ImageDraw.Draw(layer)
     x, y = centre
     size = looks.eye * half
-    iris = tuple(int(v) for v in rng.choice([(200, 180, 60), (110, 170, 90), (90, 60, 30), (90, 140, 190)]))
+    iris = tuple(
+        int(v) for v in rng.choice([(200, 180, 60), (110, 170, 90), (90, 60, 30), (90, 140, 190)])
+    )
     for side in (-1, 1):
         left = x + side * 0.4 * half
-        draw.ellipse((left - size, y - size, left + size, y + size), fill=iris, outline=(30, 25, 25), width=2)
+        draw.ellipse(
+            (left - size, y - size, left + size, y + size), fill=iris, outline=(30, 25, 25), width=2
+        )
         narrow = 0.3 * size if looks.slit else 0.62 * size
         tall = 0.9 * size if looks.slit else 0.62 * size
         draw.ellipse((left - narrow, y - tall, left + narrow, y + tall), fill=(15, 15, 15))
@@ -252,18 +263,26 @@ def _muzzle(rng, layer, fur, looks, centre, half, tall) -> None:
     draw.line((x, bridge, x, mouth), fill=(30, 25, 25), width=3)
     for side in (-1, 1):
         ends = sorted((x, x + side * 0.6 * wide))
-        draw.arc((ends[0], mouth - 0.15 * long, ends[1], mouth + 0.15 * long), 0, 180, (30, 25, 25), 3)
+        draw.arc(
+            (ends[0], mouth - 0.15 * long, ends[1], mouth + 0.15 * long), 0, 180, (30, 25, 25), 3
+        )
     if looks.tongue:
-        draw.ellipse((x - 0.3 * wide, mouth, x + 0.3 * wide, mouth + 0.55 * long), fill=(215, 95, 110))
+        draw.ellipse(
+            (x - 0.3 * wide, mouth, x + 0.3 * wide, mouth + 0.55 * long), fill=(215, 95, 110)
+        )
     if looks.whiskers:
         for side in (-1, 1):
             for slope in (-0.18, 0.0, 0.18):
                 end = (x + side * rng.uniform(1.0, 1.35) * half, bridge + slope * half * 2)
-                draw.line((x + side * 0.35 * wide, bridge + 0.1 * long, *end), fill=(235, 235, 235), width=2)
+                draw.line(
+                    (x + side * 0.35 * wide, bridge + 0.1 * long, *end),
+                    fill=(235, 235, 235),
+                    width=2,
+                )
 
 
 def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The subject, tilted and somewhere in a scene, now and then behind something, in some light."""
+    """The subject, tilted and somewhere in a scene, at times behind something, in some light."""
     large = (size[0] * SCALE, size[1] * SCALE)
     picture = scene(rng, large)
     side = int(min(large) * rng.uniform(0.55, 1.0))

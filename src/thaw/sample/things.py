@@ -1,6 +1,7 @@
 """Other things than cats and dogs, for pre-training the sample's base: sixteen kinds."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,7 +15,7 @@ def _beast(**given: object) -> Callable[[np.random.Generator], Image.Image]:
     """A drawer of animals with the given features; the others vary."""
 
     def draw(rng: np.random.Generator) -> Image.Image:
-        looks = {
+        looks: dict[str, Any] = {
             "ears": "none",
             "ear_length": rng.uniform(0.3, 0.5),
             "muzzle_width": rng.uniform(0.3, 0.6),
