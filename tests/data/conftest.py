@@ -1,0 +1,70 @@
+"""Small pictures, and an archive with every kind of damage, made on the spot."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def draw_picture(seed: int, width: int = 48, height: int = 40) -> Image.Image:
+    """Random large blobs, which no two seeds share."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encode_picture(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """The picture as a file of that format."""
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def damaged_members() -> dict[str, bytes]:
+    """A dozen sound pictures a class and the kinds of damage of the public archive."""
+    members = {"readme[1].txt": b"pictures", "PetImages/Cat/Thumbs.db": b"\xd0\xcf"}
+    for index, label in enumerate(("Cat", "Dog")):
+        for number in range(12):
+            picture = draw_picture(100 * index + number, 120, 90)
+            members[f"PetImages/{label}/{number}.jpg"] = encode_picture(picture, quality=90)
+    sound = members["PetImages/Cat/0.jpg"]
+    near = draw_picture(109, 120, 90).resize((100, 75))
+    return members | {
+        "PetImages/Cat/empty.jpg": b"",
+        "PetImages/Dog/empty.jpg": b"",
+        "PetImages/Cat/half.jpg": sound[: len(sound) // 2],
+        "PetImages/Dog/nearly.jpg": sound[:-2],
+        "PetImages/Cat/page.jpg": b"<html><body>no picture</body></html>",
+        "PetImages/Dog/huge.png": encode_picture(Image.new("1", (2100, 2100)), "PNG"),
+        "PetImages/Dog/png.jpg": encode_picture(draw_picture(201), "PNG"),
+        "PetImages/Cat/cmyk.jpg": encode_picture(draw_picture(202).convert("CMYK")),
+        "PetImages/Cat/copy.jpg": members["PetImages/Cat/7.jpg"],
+        "PetImages/Dog/astray.jpg": members["PetImages/Cat/8.jpg"],
+        "PetImages/Dog/9-small.jpg": encode_picture(near, quality=60),
+        "PetImages/Cat/tail.jpg": encode_picture(draw_picture(203)) + b"\0bytes after the end",
+    }
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., Image.Image]:
+    """`draw_picture`."""
+    return draw_picture
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """`encode_picture`."""
+    return encode_picture
+
+
+@pytest.fixture(scope="session")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The members as a zip."""
+    path = tmp_path_factory.mktemp("source") / "damaged.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in damaged_members().items():
+            archive.writestr(name, content)
+    return path

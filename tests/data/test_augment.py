@@ -1,0 +1,184 @@
+"""Views depend on their seed, picture and number alone, and do what their ranges say."""
+
+import os
+import runpy
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
+
+from thaw.data.augment import LIMITS, check_ranges, encode, view
+from thaw.data.images import decode, read_rows
+from thaw.data.views import write_views
+from thaw.errors import ThawError
+from thaw.params import Augment, load
+
+ROOT = Path(__file__).parents[2]
+OFF = Augment(
+    views=1,
+    extra_views={},
+    flip=False,
+    **{field.name: 0.0 for field in fields(Augment) if field.type is float},
+)
+SHA = "0123456789abcdef" * 4
+
+
+@pytest.fixture(scope="module")
+def picture(draw):
+    return np.asarray(draw(0, 64, 64))
+
+
+def test_all_off_is_the_picture(picture):
+    assert np.array_equal(view(picture, OFF, 0, SHA, 1), picture)
+
+
+def test_half_of_the_views_are_mirrored_exactly(picture):
+    views = [view(picture, replace(OFF, flip=True), 0, SHA, k) for k in range(1, 101)]
+    mirrored = sum(np.array_equal(seen, picture[:, ::-1]) for seen in views)
+    assert mirrored + sum(np.array_equal(seen, picture) for seen in views) == 100
+    assert 30 <= mirrored <= 70
+
+
+RANGES = st.fixed_dictionaries(
+    {
+        "flip": st.booleans(),
+        "rotation": st.floats(0, 360),
+        "blur": st.floats(0, 3),
+    }
+    | {key: st.floats(0, limit) for key, limit in LIMITS.items()}
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(ranges=RANGES, seed=st.integers(0, 2**32), k=st.integers(1, 50))
+def test_any_ranges_give_the_same_view_twice(picture, ranges, seed, k):
+    strong = replace(OFF, **ranges)
+    seen = view(picture, strong, seed, SHA, k)
+    assert seen.shape == picture.shape and seen.dtype == np.uint8
+    assert np.array_equal(seen, view(picture, strong, seed, SHA, k))
+
+
+def test_seed_picture_and_number_all_matter(picture):
+    turned = replace(OFF, rotation=30.0)
+    views = [
+        view(picture, turned, *key)
+        for key in ((0, SHA, 1), (1, SHA, 1), (0, SHA, 2), (0, "f" * 64, 1))
+    ]
+    assert len({seen.tobytes() for seen in views}) == 4
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(Augment) if field.type is float])
+def test_each_range_changes_the_picture(picture, key):
+    some = replace(OFF, **{key: min(20.0, LIMITS.get(key, 20.0) / 2)})
+    assert any(not np.array_equal(view(picture, some, 0, SHA, k), picture) for k in range(1, 9))
+
+
+def test_sampling_agrees_with_scipy(draw):
+    """A turn and a shift, sampled bilinearly and mirrored at the edges."""
+    picture = np.asarray(draw(4, 96, 96))
+    settings = replace(OFF, rotation=40.0, shift=0.2)
+    signed = np.random.default_rng([3, int(SHA[:16], 16), 1]).random(1 + 8)[1:] * 2 - 1
+    turn = np.deg2rad(40.0 * signed[0])
+    rows, columns = (np.mgrid[:96, :96] + 0.5) / 96 - 0.5
+    x = np.cos(turn) * columns - np.sin(turn) * rows + 0.2 * signed[1]
+    y = np.sin(turn) * columns + np.cos(turn) * rows + 0.2 * signed[2]
+    at = [(y + 0.5) * 96 - 0.5, (x + 0.5) * 96 - 0.5]
+    plain = [map_coordinates(picture[..., c].astype(float), at, order=1) for c in range(3)]
+    plain = [
+        map_coordinates(picture[..., c].astype(float), at, order=1, mode="reflect")
+        for c in range(3)
+    ]
+    assert np.abs(np.stack(plain, -1) - view(picture, settings, 3, SHA, 1)).max() <= 1.01
+
+
+def test_a_fine_map_of_cells_agrees_with_one_cell(picture):
+    turned = replace(OFF, rotation=40.0, zoom=0.3, shear=10.0)
+    bent = replace(turned, elastic=1e-9)
+    gap = view(picture, turned, 0, SHA, 1).astype(int) - view(picture, bent, 0, SHA, 1)
+    assert np.abs(gap).max() <= 1
+
+
+def test_erasing_keeps_to_its_area(picture):
+    for k in range(1, 30):
+        changed = (view(picture, replace(OFF, erase=0.2), 0, SHA, k) != picture).any(axis=2)
+        assert changed.mean() <= 0.22
+
+
+def test_ranges_beyond_sense_are_refused():
+    with pytest.raises(ThawError, match=r"augment.zoom must be 0.9 or less, but is 1.5"):
+        check_ranges(replace(OFF, zoom=1.5))
+
+
+def test_a_stored_view_is_nearly_the_view(picture):
+    gap = decode(encode(picture), 64).astype(int) - picture
+    assert np.abs(gap).mean() < 2
+
+
+@pytest.fixture(scope="module")
+def pipeline(damaged, tmp_path_factory):
+    """ingest, split and augment, run as scripts in a project of their own."""
+    folder = tmp_path_factory.mktemp("project")
+    text = (ROOT / "params.yaml").read_text()
+    text = text.replace("source: sample ", f"source: {damaged} ")
+    text = text.replace("max_megapixels: 50.0", "max_megapixels: 4.0")
+    text = text.replace("extra_views: {}", "extra_views: {Cat: 1}").replace("folds: 5", "folds: 3")
+    text = text.replace("image_size: 128", "image_size: 48")
+    (folder / "params.yaml").write_text(text)
+    (folder / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    before, arguments = Path.cwd(), sys.argv
+    try:
+        os.chdir(folder)
+        for stage in ("ingest", "split", "augment"):
+            sys.argv = [f"{stage}.py"]
+            runpy.run_path(str(ROOT / "stages" / f"{stage}.py"), run_name="__main__")
+    finally:
+        os.chdir(before)
+        sys.argv = arguments
+    return folder
+
+
+def train_of(folder):
+    from thaw.data.split import read_split
+
+    split = read_split(folder / "data/split.csv", folder / "data/images.parquet")
+    return split[split["split"] == "train"]
+
+
+def test_stages_write_what_they_declare(pipeline):
+    for name in ("images.parquet", "inventory.csv", "split.csv", "views.parquet"):
+        assert (pipeline / "data" / name).stat().st_size
+    for name in ("dataset.png", "augmentation.png"):
+        assert (pipeline / "plots" / name).read_bytes().startswith(b"\x89PNG")
+    assert not list(pipeline.glob("data/.*"))
+
+
+def test_views_are_of_train_alone_and_of_chosen_classes_more(pipeline):
+    rows = list(read_rows(pipeline / "data/views.parquet"))
+    expected = [
+        (name, k)
+        for name, label in zip(train_of(pipeline)["name"], train_of(pipeline)["label"])
+        for k in range(1, (3 if label == "Cat" else 2))
+    ]
+    assert [(row["name"], row["k"]) for row in rows] == expected
+    assert decode(rows[0]["bytes"], 48).shape == (48, 48, 3)
+
+
+def test_views_do_not_depend_on_the_number_of_processes(pipeline, tmp_path):
+    settings = load(pipeline / "params.yaml").augment
+    train = set(train_of(pipeline)["name"])
+    write_views(tmp_path / "one", pipeline / "data/images.parquet", train, settings, 48, 20, 1)
+    assert (tmp_path / "one").read_bytes() == (pipeline / "data/views.parquet").read_bytes()
+
+
+def test_no_views_and_unknown_classes(pipeline, tmp_path):
+    images, train = pipeline / "data/images.parquet", set(train_of(pipeline)["name"])
+    write_views(tmp_path / "none", images, train, replace(OFF, views=0), 48, 20, 1)
+    assert list(read_rows(tmp_path / "none")) == []
+    with pytest.raises(ThawError, match="there is no Fox; the classes are Cat, Dog"):
+        write_views(tmp_path / "x", images, train, replace(OFF, extra_views={"Fox": 1}), 48, 20, 1)
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,174 @@
+"""Downloads from a server on this machine, hashes, and what is missing."""
+
+import hashlib
+import http.server
+import re
+import subprocess
+import threading
+from dataclasses import dataclass, field
+
+import fsspec
+import pytest
+
+from thaw.data import download as module
+from thaw.data.source import DOWNLOADS, open_source, source_sha256
+from thaw.errors import ThawError
+
+
+@dataclass
+class Server:
+    """What the server gives, how it fails, and what it was asked."""
+
+    url: str
+    content: bytes
+    etag: str = '"1"'
+    breaks: int = 0  # answers that stop midway
+    statuses: list[int] = field(default_factory=list)  # answered first
+    asked: list[str | None] = field(default_factory=list)  # the Range of each request
+
+
+@pytest.fixture
+def server(damaged, tmp_path, monkeypatch):
+    state = Server("", damaged.read_bytes())
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            wanted = self.headers["Range"]
+            state.asked.append(wanted)
+            if state.statuses:
+                self.send_error(state.statuses.pop(0))
+                return
+            same = self.headers["If-Range"] == state.etag
+            start = int(re.findall(r"\d+", wanted)[0]) if wanted and same else 0
+            body = state.content[start:]
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", state.etag)
+            if start:
+                end = len(state.content)
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
+            self.end_headers()
+            if state.breaks:
+                state.breaks -= 1
+                body = body[: len(body) // 2]
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        state.url = f"http://127.0.0.1:{running.server_port}/pets.zip"
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield state
+        running.shutdown()
+        thread.join()
+
+
+def names(source, sha256=None):
+    with open_source(source, sha256) as members:
+        return members.paths()
+
+
+def refusal(source, sha256=None):
+    with pytest.raises(ThawError) as caught:
+        names(source, sha256)
+    return str(caught.value)
+
+
+def test_a_download_is_checked_and_kept(server, damaged):
+    expected = source_sha256(str(damaged))
+    assert names(server.url, expected.upper()) == names(str(damaged))
+    names(server.url, expected)
+    assert server.asked == [None]
+    assert [path.suffix for path in DOWNLOADS.iterdir()] == [".zip"]
+
+
+def test_a_download_that_breaks_off_is_continued(server, damaged):
+    server.breaks = 2
+    names(server.url, source_sha256(str(damaged)))
+    first, *starts = server.asked
+    one, two = (int(text.removeprefix("bytes=").removesuffix("-")) for text in starts)
+    assert first is None and 0 < one < two < len(server.content)
+
+
+def test_the_next_run_continues(server, damaged, monkeypatch):
+    monkeypatch.setattr(module, "TRIES", 1)
+    server.breaks = 1
+    assert "the next run continues" in refusal(server.url)
+    names(server.url, source_sha256(str(damaged)))
+    assert re.fullmatch("bytes=[1-9][0-9]+-", server.asked[-1])
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(server, damaged, monkeypatch):
+    monkeypatch.setattr(module, "TRIES", 1)
+    good, server.content = server.content, bytes(len(server.content))
+    server.breaks = 1
+    refusal(server.url)
+    server.content, server.etag = good, '"2"'
+    names(server.url, source_sha256(str(damaged)))
+
+
+def test_passing_failures_are_tried_again(server, damaged):
+    server.statuses = [503, 429, 500]
+    names(server.url, source_sha256(str(damaged)))
+    assert len(server.asked) == 4
+
+
+def test_lasting_failures_are_named(server):
+    server.statuses = [404]
+    assert "answered 404" in refusal(server.url)
+    assert len(server.asked) == 1
+    server.statuses = [503] * 9
+    assert f"in {module.TRIES} tries (503" in refusal(server.url)
+
+
+def test_no_server(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    assert "could not be fetched" in refusal("http://127.0.0.1:9/pets.zip")
+
+
+def test_a_wrong_download_is_named_and_removed(server):
+    message = refusal(server.url, "0" * 64)
+    assert "0" * 64 in message and hashlib.sha256(server.content).hexdigest() in message
+    assert list(DOWNLOADS.iterdir()) == []
+
+
+def test_other_protocols_come_through_fsspec(damaged, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with fsspec.open("memory://pets/damaged.zip", "wb") as stream:
+        stream.write(damaged.read_bytes())
+    assert names("memory://pets/damaged.zip") == names(str(damaged))
+    assert "does not exist" in refusal("memory://pets/none.zip")
+    assert "nosuch" in refusal("nosuch://pets.zip")
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    def missing(url):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    assert "Install s3fs" in refusal("s3://bucket/pets.zip")
+
+
+def test_local_sources_and_their_hashes(damaged, tmp_path):
+    assert "no " in refusal(str(tmp_path / "none.zip"))
+    assert "data.sha256" in refusal(str(damaged), "1" * 64)
+    folder = tmp_path / "pets"
+    (folder / "Cat").mkdir(parents=True)
+    for name, content in (("Cat/b.jpg", b"2"), ("Cat/a.jpg", b"1"), ("z.txt", b"")):
+        (folder / name).write_bytes(content)
+    listing = subprocess.run(
+        ["sha256sum", "Cat/a.jpg", "Cat/b.jpg", "z.txt"],
+        cwd=folder, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    assert source_sha256(str(folder)) == hashlib.sha256(listing).hexdigest()
+    assert names(str(folder), source_sha256(str(folder))) == ["Cat/a.jpg", "Cat/b.jpg", "z.txt"]
+    before = source_sha256(str(folder))
+    (folder / "z.txt").write_bytes(b"changed")
+    assert "data.sha256" in refusal(str(folder), before)
