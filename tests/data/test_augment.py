@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from thaw.data.augment import LIMITS, check_ranges, encode, view
 from thaw.data.images import decode, read_rows
+from thaw.data.split import read_split
 from thaw.data.views import write_views
 from thaw.errors import ThawError
 from thaw.params import Augment, load
@@ -88,7 +90,6 @@ def test_sampling_agrees_with_scipy(draw):
     x = np.cos(turn) * columns - np.sin(turn) * rows + 0.2 * signed[1]
     y = np.sin(turn) * columns + np.cos(turn) * rows + 0.2 * signed[2]
     at = [(y + 0.5) * 96 - 0.5, (x + 0.5) * 96 - 0.5]
-    plain = [map_coordinates(picture[..., c].astype(float), at, order=1) for c in range(3)]
     plain = [
         map_coordinates(picture[..., c].astype(float), at, order=1, mode="reflect")
         for c in range(3)
@@ -123,12 +124,11 @@ def test_a_stored_view_is_nearly_the_view(picture):
 def pipeline(damaged, tmp_path_factory):
     """ingest, split and augment, run as scripts in a project of their own."""
     folder = tmp_path_factory.mktemp("project")
-    text = (ROOT / "params.yaml").read_text()
-    text = text.replace("source: sample ", f"source: {damaged} ")
-    text = text.replace("max_megapixels: 50.0", "max_megapixels: 4.0")
-    text = text.replace("extra_views: {}", "extra_views: {Cat: 1}").replace("folds: 5", "folds: 3")
-    text = text.replace("image_size: 128", "image_size: 48")
-    (folder / "params.yaml").write_text(text)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"] |= {"source": str(damaged), "max_megapixels": 4.0}
+    params["split"]["folds"], params["base"]["image_size"] = 3, 48
+    params["augment"]["extra_views"] = {"Cat": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     before, arguments = Path.cwd(), sys.argv
     try:
@@ -143,8 +143,6 @@ def pipeline(damaged, tmp_path_factory):
 
 
 def train_of(folder):
-    from thaw.data.split import read_split
-
     split = read_split(folder / "data/split.csv", folder / "data/images.parquet")
     return split[split["split"] == "train"]
 

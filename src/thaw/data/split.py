@@ -85,7 +85,7 @@ def _folds(table: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     fold = np.full(len(table), -1)
     rest = np.flatnonzero(table["split"] != "test")
     rows = table.iloc[rest]
-    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
     for index, (_, held_out) in enumerate(kfold.split(rest, rows["label"], rows["group"])):
         fold[rest[held_out]] = index
     return fold
