@@ -24,7 +24,10 @@ def shade(base: Colour, factor: float) -> Colour:
 
 def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> np.ndarray:
     """Smooth noise of about unit deviation, float (height, width)."""
-    field = gaussian_filter(rng.standard_normal((size[1], size[0])), sigma, mode="wrap")
+    step = max(1, int(sigma / 2))  # coarse noise is made small and enlarged, which is quicker
+    small = (-(-size[1] // step), -(-size[0] // step))
+    field = gaussian_filter(rng.standard_normal(small, np.float32), sigma / step, mode="wrap")
+    field = np.asarray(Image.fromarray(field).resize(size, Image.Resampling.BILINEAR))
     return field / (field.std() + 1e-9)
 
 
@@ -128,7 +131,9 @@ def _paste(layer: Image.Image, fur: Image.Image, kind: str, points: list, rim: f
     getattr(draw, kind)(points, fill=255)
     edge = ImageEnhance.Brightness(fur).enhance(0.62)
     layer.paste(edge, (0, 0), mask)
-    inner = mask.filter(ImageFilter.MinFilter(2 * max(1, round(rim)) + 1))
+    inner = mask.filter(ImageFilter.BoxBlur(max(1, round(rim)))).point(
+        lambda value: 255 * (value > 250)
+    )
     layer.paste(fur, (0, 0), inner.filter(ImageFilter.GaussianBlur(1)))
 
 
@@ -285,13 +290,13 @@ def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int
     """The subject, tilted and somewhere in a scene, at times behind something, in some light."""
     large = (size[0] * SCALE, size[1] * SCALE)
     picture = scene(rng, large)
-    side = int(min(large) * rng.uniform(0.55, 1.0))
-    subject = subject.rotate(rng.normal(0, 9), Image.Resampling.BICUBIC)
+    side = int(min(large) * rng.uniform(0.78, 1.05))
+    subject = subject.rotate(rng.normal(0, 7), Image.Resampling.BICUBIC)
     if rng.random() < 0.5:
         subject = subject.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     subject = subject.resize((side, side), Image.Resampling.BILINEAR)
     free = (large[0] - side, large[1] - side)
-    place = (int(rng.uniform(-0.08, 1.08) * free[0]), int(rng.uniform(0.2, 1.08) * free[1]))
+    place = (int(rng.uniform(0, 1) * free[0]), int(rng.uniform(0.4, 1) * free[1]))
     picture.paste(subject, place, subject)
     if rng.random() < 0.22:
         clutter(rng, ImageDraw.Draw(picture), large)
@@ -300,9 +305,9 @@ def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int
 
 def finish(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
     """Light, a cast of colour, blur and sensor noise."""
-    pixels = np.asarray(picture, dtype=float) * rng.uniform(0.45, 1.2)
+    pixels = np.asarray(picture, dtype=float) * rng.uniform(0.6, 1.2)
     pixels *= 1 + rng.normal(0, 0.05, 3)
     slope = np.linspace(-1, 1, picture.width)[None, :, None] * rng.normal(0, 0.15)
-    pixels = pixels * (1 + slope) + rng.normal(0, rng.uniform(2, 13), pixels.shape)
+    pixels = pixels * (1 + slope) + rng.normal(0, rng.uniform(2, 9), pixels.shape)
     picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
     return picture.filter(ImageFilter.GaussianBlur(max(0.0, rng.normal(0.3, 0.5))))
