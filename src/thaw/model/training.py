@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -324,6 +325,8 @@ def save_model(model: keras.Model, path: Path) -> None:
                 content = source.read(member)
                 if member == "metadata.json":
                     content = _without_date(content)
+                elif member == "config.json":
+                    content = _without_addresses(content)
                 target.writestr(zipfile.ZipInfo(member, ZIP_DATE), content)
 
 
@@ -331,3 +334,14 @@ def _without_date(metadata: bytes) -> bytes:
     content = json.loads(metadata)
     content.pop("date_saved")
     return json.dumps(content).encode()
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Keras tells shared objects by their address in memory; their order of appearance does too."""
+    order: dict[bytes, int] = {}
+
+    def number(found: re.Match[bytes]) -> bytes:
+        place = order.setdefault(found[1], len(order))
+        return b'"shared_object_id": %d' % place
+
+    return re.sub(rb'"shared_object_id": (\d+)', number, config)
