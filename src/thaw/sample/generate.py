@@ -28,43 +28,43 @@ COATS: list[Colour] = [
 
 
 def cat(rng: np.random.Generator) -> Animal:
-    """A cat: pointed ears, a short muzzle, a thin tail; one in twelve has folded ears."""
+    """A cat: pointed ears, a short muzzle, a thin tail; one in twenty has folded ears."""
     return Animal(
-        ears="folded" if rng.random() < 0.08 else "pointed",
-        ear_length=rng.uniform(0.2, 0.36),
+        ears="folded" if rng.random() < 0.05 else "pointed",
+        ear_length=rng.uniform(0.32, 0.48),
         muzzle_width=rng.uniform(0.28, 0.42),
         muzzle_length=rng.uniform(0.42, 0.6),
         nose=rng.uniform(0.07, 0.13),
-        eye=rng.uniform(0.13, 0.21),
+        eye=rng.uniform(0.16, 0.25),
         slit=bool(rng.random() < 0.75),
         whiskers=bool(rng.random() < 0.9),
         tongue=bool(rng.random() < 0.03),
         tail=str(rng.choice(["thin", "thick", "bushy"], p=[0.75, 0.15, 0.1])),
-        head_height=rng.uniform(0.8, 0.98),
+        head_height=rng.uniform(0.75, 0.92),
         coat=_coat(rng),
         pattern=str(rng.choice(["solid", "tabby", "patches", "spots"], p=[0.25, 0.45, 0.2, 0.1])),
-        pose=str(rng.choice(["head", "sitting", "side"], p=[0.45, 0.4, 0.15])),
+        pose=str(rng.choice(["head", "sitting", "side"], p=[0.82, 0.15, 0.03])),
     )
 
 
 def dog(rng: np.random.Generator) -> Animal:
-    """A dog: floppy ears, a longer muzzle, a larger nose; one in seven has pointed ears."""
-    pointed = rng.random() < 0.15
+    """A dog: floppy ears, a longer muzzle, a larger nose; one in twelve has pointed ears."""
+    pointed = rng.random() < 0.08
     return Animal(
         ears="pointed" if pointed else str(rng.choice(["floppy", "folded"], p=[0.93, 0.07])),
-        ear_length=rng.uniform(0.22, 0.38) if pointed else rng.uniform(0.4, 0.66),
+        ear_length=rng.uniform(0.22, 0.38) if pointed else rng.uniform(0.5, 0.75),
         muzzle_width=rng.uniform(0.42, 0.62),
-        muzzle_length=rng.uniform(0.68, 0.95),
-        nose=rng.uniform(0.13, 0.24),
-        eye=rng.uniform(0.1, 0.16),
+        muzzle_length=rng.uniform(0.75, 1.0),
+        nose=rng.uniform(0.16, 0.27),
+        eye=rng.uniform(0.09, 0.14),
         slit=bool(rng.random() < 0.04),
         whiskers=bool(rng.random() < 0.12),
         tongue=bool(rng.random() < 0.4),
         tail=str(rng.choice(["thin", "thick", "bushy"], p=[0.12, 0.6, 0.28])),
-        head_height=rng.uniform(0.88, 1.14),
+        head_height=rng.uniform(1.02, 1.28),
         coat=_coat(rng),
         pattern=str(rng.choice(["solid", "tabby", "patches", "spots"], p=[0.45, 0.05, 0.3, 0.2])),
-        pose=str(rng.choice(["head", "sitting", "side"], p=[0.45, 0.4, 0.15])),
+        pose=str(rng.choice(["head", "sitting", "side"], p=[0.82, 0.15, 0.03])),
     )
 
 
