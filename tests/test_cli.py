@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import yaml
-from conftest import ROOT, run
+from project import ROOT, run
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import yaml
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROOT
 
 from thaw.errors import ThawError
 from thaw.params import Declared, Params, build, check, load

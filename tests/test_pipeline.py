@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from conftest import run
+from project import run
 
 AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.learning_rate=0.002": {"train"},
