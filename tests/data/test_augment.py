@@ -127,7 +127,7 @@ def pipeline(damaged, tmp_path_factory):
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"source": str(damaged), "max_megapixels": 4.0}
     params["split"]["folds"], params["base"]["image_size"] = 3, 48
-    params["augment"]["extra_views"] = {"Cat": 1}
+    params["augment"] |= {"views": 1, "extra_views": {"Cat": 1}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     before, arguments = Path.cwd(), sys.argv
