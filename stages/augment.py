@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from thaw.data.contact_sheet import write_sheet
+from thaw.data.shards import cores
 from thaw.data.split import read_split
 from thaw.data.views import showcase, write_views
 from thaw.params import Declared
@@ -15,7 +16,7 @@ def main(params: Declared) -> None:
     settings, size = params.augment, params.base.image_size
     split = read_split(Path("data/split.csv"), images)
     train = set(split.loc[split["split"] == "train", "name"])
-    write_views(views, images, train, settings, size, params.seed, params.compute.workers)
+    write_views(views, images, train, settings, size, params.seed, cores())
     rows = showcase(images, views, train, size, pictures=6, each=5)
     most = max(len(pictures) for _, pictures in rows) - 1
     title = "Training pictures and their views" if most else "Training pictures; no views are made"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thaw.data.images import read_rows
+from thaw.data.shards import cores
 from thaw.data.split import read_split
 from thaw.model.features import Row, fingerprint, write_features
 from thaw.model.network import take_apart
@@ -23,18 +24,10 @@ def rows() -> Iterator[Row]:
 
 def main(params: Declared) -> None:
     """Write data/features."""
-    base, train = params.base, params.train
-    parts = take_apart(
-        base.name,
-        base.weights,
-        base.image_size,
-        base.alpha,
-        train.freeze_till,
-        train.pooling,
-        params.seed,
-    )
+    train = params.train
+    parts = take_apart(params.base, train.freeze_till, train.pooling, params.seed)
     made_with = fingerprint(parts, params.compute.precision, params.compute.cache)
-    write_features(Path("data/features"), rows, parts, made_with, params.compute.workers)
+    write_features(Path("data/features"), rows, parts, made_with, cores())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from thaw.data.contact_sheet import write_sheet
 from thaw.data.images import decode
 from thaw.data.ingest import collect, examples, summary, write_images, write_inventory
+from thaw.data.shards import cores
 from thaw.data.source import open_source
 from thaw.files import write_json
 from thaw.params import Declared
@@ -21,7 +22,7 @@ def main(params: Declared) -> None:
             data.limit_per_class,
             data.max_megapixels,
             data.near_duplicate_bits,
-            params.compute.workers,
+            cores(),
         )
         write_images(Path("data/images.parquet"), members, collection)
         shown = examples(members, collection, classes=12, each=8)

@@ -8,7 +8,6 @@ from thaw.data.images import read_rows
 from thaw.evaluate import curves
 from thaw.evaluate.gallery import draw_gradcam, draw_mistakes, thumbnail, worst_mistakes
 from thaw.evaluate.gradcam import read_explained
-from thaw.evaluate.page import write_page
 from thaw.evaluate.plots import draw_overview
 from thaw.evaluate.predictions import read_predictions
 from thaw.params import Declared
@@ -18,7 +17,7 @@ PLOTS = Path("plots")
 
 
 def main(params: Declared) -> None:
-    """Write the tables and pictures of plots/ that come of a result, and plots/page.html."""
+    """Write the tables and pictures of plots/ that come of a result."""
     history = curves.learning_curves(pd.read_csv("outputs/train/history.csv"))
     test = read_predictions(Path("outputs/predictions.csv")).of("test")
     tables = {
@@ -38,7 +37,6 @@ def main(params: Declared) -> None:
     pictures = {row["name"]: thumbnail(row["bytes"]) for row in rows if row["name"] in names}
     draw_mistakes(PLOTS / "mistakes.png", test, chosen, pictures)
     draw_gradcam(PLOTS / "gradcam.png", read_explained(Path("outputs/explain")))
-    write_page(PLOTS / "page.html")
 
 
 if __name__ == "__main__":

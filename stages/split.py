@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from thaw.data.divide import make_split
 from thaw.data.images import read_rows
-from thaw.data.split import make_split, write_split
+from thaw.data.split import write_split
 from thaw.params import Declared
 from thaw.stage import run
 

@@ -5,45 +5,28 @@ from pathlib import Path
 from thaw.data.images import read_classes
 from thaw.model.features import Features, check_fingerprint, fingerprint
 from thaw.model.network import build_head, put_together, take_apart
-from thaw.model.training import Schedule, examples, save_model, train, write_result
+from thaw.model.training import examples, save_model, train, write_result
 from thaw.params import Declared
 from thaw.stage import run
 
 
 def main(params: Declared) -> None:
     """Write models/model.keras and outputs/train."""
-    base, settings = params.base, params.train
-    parts = take_apart(
-        base.name,
-        base.weights,
-        base.image_size,
-        base.alpha,
-        settings.freeze_till,
-        settings.pooling,
-        params.seed,
-    )
+    settings = params.train
+    parts = take_apart(params.base, settings.freeze_till, settings.pooling, params.seed)
     features = Features.open(Path("data/features"))
     made_with = fingerprint(parts, params.compute.precision, params.compute.cache)
     check_fingerprint(made_with, features.fingerprint, "data/features")
     classes = read_classes("data/images.parquet")
     head = build_head(parts.width, settings.dense, settings.dropout, len(classes))
-    model = put_together(parts.base, base.name, settings.pooling, head)
-    schedule = Schedule(
-        head_epochs=settings.head_epochs,
-        epochs=settings.epochs,
-        head_learning_rate=settings.head_learning_rate,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        batch_size=settings.batch_size,
-        patience=settings.patience,
-        seed=params.seed,
-    )
+    model = put_together(parts.base, params.base.name, settings.pooling, head)
     progress = train(
         parts,
         head,
         examples(features, classes, "train"),
         examples(features, classes, "val"),
-        schedule,
+        settings,
+        params.seed,
         key={"features": features.fingerprint, "train": params.read()},
     )
     save_model(model, Path("models/model.keras"))

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from project import ROOT, run
 
+from thaw.files import sha256_of
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -40,6 +42,14 @@ def test_a_setup_decides_whatever_was_there_before(folder, setup):
     run("thaw use mobilenetv2 seed=4", folder)
     run(f"thaw use {setup}", folder)
     assert params(folder) == one
+
+
+def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
+    (folder / "some.h5").write_bytes(b"weights")
+    run("thaw use mobilenetv2 base.weights=some.h5", folder)
+    assert params(folder)["base"]["sha256"] == sha256_of(folder / "some.h5")
+    run("thaw use mobilenetv2", folder)
+    assert params(folder)["base"]["sha256"] is None
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_every_declared_param_is_one_and_is_read():
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     for stage, entry in PIPELINE["stages"].items():
         text = (ROOT / f"stages/{stage}.py").read_text()
-        for name in entry["params"]:
+        for name in entry.get("params", ()):
             section, _, key = name.partition(".")
             assert section in values and (not key or key in values[section])
             assert (key or section) in text, f"{stage} declares {name} and does not read it"

@@ -12,7 +12,7 @@ import typer
 import yaml
 
 from thaw.errors import ThawError
-from thaw.files import whole
+from thaw.files import sha256_of, whole
 from thaw.params import Params, build, check
 
 app = typer.Typer(
@@ -41,8 +41,8 @@ def use(
     """Set params.yaml to a setup, and to the settings that follow, and print what changed.
 
     The setup alone decides the outcome, not what stood in params.yaml before: sample.yaml holds
-    every key, the others what differs from it. Comments are kept. For a local archive or folder
-    data.sha256 is filled in, so that DVC notices when the pictures change.
+    every key, the others what differs from it. Comments are kept. For local pictures data.sha256
+    is filled in, and for a weights file base.sha256, so that DVC notices when they change.
 
     Examples: `thaw use sample` · `thaw use mobilenetv2 data.source=photos.zip
     base.weights=weights.h5` · `thaw use sample train.freeze_till=all`
@@ -138,6 +138,9 @@ def _fill_sha256(params: dict[str, Any], given: dict[str, Any]) -> None:
         from thaw.data.source import source_sha256
 
         params["data"]["sha256"] = source_sha256(source)
+    weights = params["base"]["weights"]
+    if isinstance(weights, str) and "base.sha256" not in given and Path(weights).is_file():
+        params["base"]["sha256"] = sha256_of(weights)
 
 
 def _shown(value: Any) -> str:

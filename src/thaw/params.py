@@ -42,6 +42,7 @@ class Base:
     name: str  # a row of thaw.model.backbones.BACKBONES
     alpha: float | None  # width multiplier, for the MobileNets
     weights: str  # "sample", "imagenet", "none" or a weights file
+    sha256: str | None  # of the weights file; None: not checked
     image_size: int  # pixels a side
 
 
@@ -87,7 +88,6 @@ class Compute:
 
     precision: Literal["float32", "bfloat16"]
     cache: Literal["float16", "float32"]  # how the prefix's activations are stored
-    workers: int  # processes for decoding and augmentation; the result is the same for any number
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,6 @@ def check(params: Params) -> None:
         (train.weight_decay >= 0, "train.weight_decay must be 0 or more", train.weight_decay),
         (train.batch_size >= 1, "train.batch_size must be 1 or more", train.batch_size),
         (train.patience >= 1, "train.patience must be 1 or more", train.patience),
-        (params.compute.workers >= 1, "compute.workers must be 1 or more", params.compute.workers),
         (params.evaluate.bins >= 2, "evaluate.bins must be 2 or more", params.evaluate.bins),
         (
             params.evaluate.mistakes >= 1 and params.evaluate.explain_per_class >= 1,

@@ -1,7 +1,6 @@
 """What every stage script shares: its declared params, its log, and its exit."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ log = logging.getLogger("thaw")
 def declared_params(name: str) -> Declared:
     """The params that dvc.yaml declares for the stage `name`, as they stand now."""
     stage = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
-    return Declared(load(), frozenset(stage["params"]))
+    return Declared(load(), frozenset(stage.get("params", ())))
 
 
 def run(main: Callable[[Declared], None]) -> None:
@@ -34,7 +33,6 @@ def run(main: Callable[[Declared], None]) -> None:
         datefmt="%H:%M:%S",
         handlers=[logging.StreamHandler(), logging.FileHandler(f"logs/{name}.log")],
     )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         params = declared_params(name)
         main(params)

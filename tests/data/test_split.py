@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thaw.data.divide import make_split
 from thaw.data.images import write_table
-from thaw.data.split import SPLITS, make_split, read_split, write_split
+from thaw.data.split import SPLITS, read_split, write_split
 from thaw.errors import ThawError
 
 

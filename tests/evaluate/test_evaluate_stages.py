@@ -50,7 +50,6 @@ def test_the_stages_write_their_outs_and_the_same_bytes_again(project):
         "outputs/explain/rows.csv",
         "outputs/explain/heatmaps.npz",
         "metrics/eval.json",
-        "plots/page.html",
         *(f"plots/{name}.csv" for name in TABLES),
         *(f"plots/{name}.png" for name in PICTURES),
     }

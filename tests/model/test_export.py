@@ -10,6 +10,7 @@ import tensorflow as tf
 from thaw.errors import ThawError
 from thaw.model.export import write_bundle
 from thaw.model.network import build_head, pool, put_together, take_apart
+from thaw.params import Base
 from thaw.serving.predictor import Predictor
 
 FACTS = {"precision": "float32", "base": "MobileNetV2"}
@@ -18,7 +19,7 @@ FACTS = {"precision": "float32", "base": "MobileNetV2"}
 @pytest.fixture(scope="module", params=[("average", [16, 8]), ("flatten", []), ("flatten", [12])])
 def bundle(request, tmp_path_factory):
     pooling, dense = request.param
-    parts = take_apart("MobileNetV2", "none", 64, 0.35, 100, pooling, seed=4)
+    parts = take_apart(Base("MobileNetV2", 0.35, "none", None, 64), 100, pooling, seed=4)
     head = build_head(parts.width, dense, 0.3, 3)
     model = put_together(parts.base, "MobileNetV2", pooling, head)
     folder = tmp_path_factory.mktemp("models") / "bundle"

@@ -11,6 +11,7 @@ from thaw.errors import ThawError
 from thaw.model import features
 from thaw.model.features import Features, Row, check_fingerprint, fingerprint, write_features
 from thaw.model.network import take_apart
+from thaw.params import Base
 
 
 def encoded(seed):
@@ -31,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write(folder, freeze_till, cache="float32", rows=ROWS, name="MobileNetV2", alpha=0.35):
-    parts = take_apart(name, "none", 32, alpha, freeze_till, "average", seed=1)
+    parts = take_apart(Base(name, alpha, "none", None, 32), freeze_till, "average", seed=1)
     made_with = fingerprint(parts, "float32", cache)
     write_features(folder, lambda: iter(rows), parts, made_with, workers=2)
     return parts, Features.open(folder)
@@ -85,7 +86,7 @@ def test_activations_that_do_not_fit_float16_are_refused(monkeypatch):
 
 def test_another_cut_or_other_weights_are_refused_by_name(folder):
     _, written = write(folder, 60)
-    parts = take_apart("MobileNetV2", "none", 32, 0.35, 100, "average", seed=2)
+    parts = take_apart(Base("MobileNetV2", 0.35, "none", None, 32), 100, "average", seed=2)
     with pytest.raises(ThawError, match=r"has weights .* cut") as refused:
         check_fingerprint(
             fingerprint(parts, "float32", "float32"), written.fingerprint, "data/features"

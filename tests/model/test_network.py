@@ -1,13 +1,19 @@
 """Every backbone: cut anywhere, prefix and tail together are the whole, and freezing freezes."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from thaw.errors import ThawError
+from thaw.files import sha256_of
 from thaw.model.backbones import BACKBONES, build
 from thaw.model.freeze import cut, freeze, narrow_points, trainable_parameters
 from thaw.model.network import take_apart
+from thaw.params import Base
+
+MOBILENET = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
 
 
 def small(name: str) -> keras.Model:
@@ -53,7 +59,7 @@ def test_a_plain_chain_is_cut_at_every_layer_and_a_residual_block_only_around():
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "DenseNet121", "EfficientNetB0"])
 def test_preprocessing_is_that_of_the_backbone(name):
     pictures = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    parts = take_apart(name, "none", 32, None, "all", "flatten", seed=5)
+    parts = take_apart(Base(name, None, "none", None, 32), "all", "flatten", seed=5)
     module = {
         "VGG16": keras.applications.vgg16,
         "ResNet50V2": keras.applications.resnet_v2,
@@ -68,7 +74,7 @@ def test_preprocessing_is_that_of_the_backbone(name):
 @pytest.mark.parametrize("freeze_till", [0, 60, "all"])
 def test_front_and_stem_give_the_pooled_vector_at_any_depth(freeze_till):
     pictures = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    parts = take_apart("MobileNetV2", "none", 32, 0.35, freeze_till, "average", seed=5)
+    parts = take_apart(MOBILENET, freeze_till, "average", seed=5)
     vector = pictures if parts.front is None else parts.front(pictures)
     vector = vector if parts.stem is None else parts.stem(vector)
     scaled = pictures.astype("float32") / 127.5 - 1
@@ -78,7 +84,7 @@ def test_front_and_stem_give_the_pooled_vector_at_any_depth(freeze_till):
 
 
 def test_batch_normalisation_of_the_tail_stays_in_inference_mode_while_it_trains():
-    parts = take_apart("MobileNetV2", "none", 32, 0.35, 100, "average", seed=5)
+    parts = take_apart(MOBILENET, 100, "average", seed=5)
     activations = np.random.default_rng(1).random((4, *parts.stem.input_shape[1:]), np.float32)
     before = [weight.numpy() for weight in parts.base.non_trainable_weights]
     trained = parts.stem(activations, training=True)
@@ -107,7 +113,7 @@ def test_what_does_not_fit_is_refused_by_name(arguments, message):
 @pytest.mark.parametrize("freeze_till", [-1, 20])
 def test_freeze_till_outside_the_base_is_refused(freeze_till):
     with pytest.raises(ThawError, match="from 0 to 19"):
-        take_apart("VGG16", "none", 32, None, freeze_till, "average", seed=0)
+        take_apart(Base("VGG16", None, "none", None, 32), freeze_till, "average", seed=0)
 
 
 def test_weights_of_another_width_are_refused_with_what_differs(tmp_path):
@@ -125,3 +131,14 @@ def test_weights_from_a_file_are_the_ones_in_it(tmp_path):
     loaded = build("MobileNetV2", str(path), 32, 0.35)
     for one, other in zip(base.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_weights_file_that_changed_is_refused_with_both_hashes(tmp_path):
+    path = tmp_path / "some.weights.h5"
+    build("MobileNetV2", "none", 32, 0.35).save_weights(path)
+    settings = replace(MOBILENET, weights=str(path), sha256=sha256_of(path))
+    take_apart(settings, "all", "average", seed=0)
+    with path.open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(ThawError, match=f"{settings.sha256}.*{sha256_of(path)}"):
+        take_apart(settings, "all", "average", seed=0)

@@ -11,9 +11,15 @@ from thaw.errors import ThawError
 from thaw.model import training
 from thaw.model.features import Features
 from thaw.model.network import build_head, put_together, take_apart
-from thaw.model.training import Schedule, examples, save_model, train
+from thaw.model.training import examples, save_model, train
+from thaw.params import Base, Train
 
-SCHEDULE = Schedule(
+BASE = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
+SETTINGS = Train(
+    freeze_till=145,
+    pooling="average",
+    dense=[8],
+    dropout=0.3,
     head_epochs=2,
     epochs=2,
     head_learning_rate=0.01,
@@ -21,13 +27,12 @@ SCHEDULE = Schedule(
     weight_decay=0.0,
     batch_size=16,
     patience=9,
-    seed=4,
 )
 
 
 def network():
-    parts = take_apart("MobileNetV2", "none", 32, 0.35, 145, "average", seed=4)
-    return parts, build_head(parts.width, [8], 0.3, 2)
+    parts = take_apart(BASE, SETTINGS.freeze_till, SETTINGS.pooling, seed=4)
+    return parts, build_head(parts.width, SETTINGS.dense, SETTINGS.dropout, 2)
 
 
 @pytest.fixture
@@ -42,10 +47,10 @@ def features(tmp_path, monkeypatch):
     return Features(activations, rows, {})
 
 
-def trained(features, schedule=SCHEDULE):
+def trained(features, settings=SETTINGS):
     parts, head = network()
     both = [examples(features, ["Cat", "Dog"], split) for split in ("train", "val")]
-    progress = train(parts, head, *both, schedule, key={"test": "one"})
+    progress = train(parts, head, *both, settings, seed=4, key={"test": "one"})
     return progress, parts, head
 
 
@@ -93,8 +98,8 @@ def test_a_killed_run_continues_and_ends_the_same(features, monkeypatch, killed_
 
 def test_patience_ends_each_phase(features):
     features.rows.loc[48:, "label"] = ["Dog", "Cat"] * 8  # learning makes validation worse
-    schedule = replace(SCHEDULE, head_epochs=40, epochs=40, patience=2)
-    progress, *_ = trained(features, schedule)
+    settings = replace(SETTINGS, head_epochs=40, epochs=40, patience=2)
+    progress, *_ = trained(features, settings)
     phases = [entry["phase"] for entry in progress.history]
     assert phases.count("head") == progress.best_epoch + 2 < 40
     assert phases.count("head and tail") == 2
@@ -102,7 +107,7 @@ def test_patience_ends_each_phase(features):
 
 def test_a_loss_that_is_not_finite_stops_with_its_epoch_and_step(features):
     with pytest.raises(ThawError, match=r"must stay finite.* epoch 1, step \d"):
-        trained(features, replace(SCHEDULE, head_learning_rate=1e38))
+        trained(features, replace(SETTINGS, head_learning_rate=1e38))
 
 
 def test_only_what_is_not_frozen_changes(features):

@@ -6,10 +6,17 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
+import joblib
+
 from thaw.data.images import batched
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def cores() -> int:
+    """Processor cores this process may use, by its affinity and its container's limits."""
+    return joblib.cpu_count()
 
 
 def over_shards(

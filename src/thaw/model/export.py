@@ -1,13 +1,15 @@
 """The bundle: one ONNX graph with probabilities and Grad-CAM heat maps, labels, and hashes."""
 
 import logging
-import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import onnx
+import tensorflow as tf
+import tf2onnx
 
 from thaw.files import sha256_of, whole, write_json
 from thaw.model.network import pool
@@ -41,13 +43,14 @@ class GradCam(keras.layers.Layer):
         gradient = ops.transpose(self.softmax.kernel)[None] * ops.ones_like(x[:, None, :])
         for layer, mask in zip(reversed(self.hidden), reversed(active), strict=True):
             gradient = ops.matmul(gradient * mask[:, None, :], ops.transpose(layer.kernel))
+        classes = self.softmax.units
         if self.pooling == "average":
             weights = gradient / (height * width)
         else:
-            classes = self.softmax.units
             spread = ops.reshape(gradient, (-1, classes, height * width, channels))
             weights = ops.mean(spread, axis=2)
-        return ops.relu(ops.einsum("nck,nhwk->nchw", weights, feature_map))
+        maps = ops.einsum("nck,nhwk->nchw", weights, feature_map)
+        return ops.relu(ops.reshape(maps, (-1, classes, height, width)))
 
 
 def with_heatmaps(classifier: keras.Model, pooling: str) -> keras.Model:
@@ -87,14 +90,38 @@ def write_bundle(
 
 
 def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
-    """Export through Keras, with inputs and outputs named as in the model."""
+    """Export with tf2onnx, with inputs and outputs named as in the model and a batch of any size.
+
+    Not through `model.export`, which traces the network three times for a SavedModel that is
+    thrown away.
+    """
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="pictures")
+    function = tf.function(partial(model, training=False), input_signature=[pictures])
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        path = Path(folder) / "model.onnx"
-        signature = [keras.InputSpec("uint8", model.input_shape, name="pictures")]
-        model.export(
-            path, format="onnx", input_signature=signature, opset_version=opset, verbose=False
-        )
-        graph = onnx.load(path)
-    return graph
+        exported, _ = tf2onnx.convert.from_function(function, [pictures], opset=opset)
+    rename(exported.graph)
+    return exported
+
+
+def rename(graph: onnx.GraphProto) -> None:
+    """Name nodes and tensors by their order, so that the same network gives the same bytes.
+
+    The exporter numbers constants in an order that differs between processes. The names of the
+    graph's inputs and outputs stay.
+    """
+    ends = [*graph.input, *graph.output]
+    names = {end.name: end.name for end in ends} | {"": ""}  # "" is an input left out
+    for index, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{index}"
+        for tensors in (node.input, node.output):
+            tensors[:] = [names.setdefault(name, f"t{len(names)}") for name in tensors]
+    constants = sorted(graph.initializer, key=lambda constant: names[constant.name])
+    for constant in constants:
+        constant.name = names[constant.name]
+    kept = [onnx.TensorProto.FromString(constant.SerializeToString()) for constant in constants]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(kept)
+    for end in ends:
+        end.type.tensor_type.shape.dim[0].dim_param = "batch"

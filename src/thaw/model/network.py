@@ -1,11 +1,15 @@
 """The network in three parts: what runs once, what follows it in the base, and the head."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 
+from thaw.errors import ThawError
+from thaw.files import sha256_of
 from thaw.model.backbones import BACKBONES, build, preprocess
 from thaw.model.freeze import cut, freeze, frozen_layers
+from thaw.params import Base
 
 
 @dataclass(frozen=True)
@@ -57,26 +61,20 @@ def pool(pooling: str) -> keras.layers.Layer:
     return keras.layers.Flatten(name="pool")
 
 
-def take_apart(
-    name: str,
-    weights: str,
-    image_size: int,
-    alpha: float | None,
-    freeze_till: int | str,
-    pooling: str,
-    seed: int,
-) -> Parts:
-    """Build the backbone `name`, freeze its first layers, cut it, add preprocessing and pooling.
+def take_apart(settings: Base, freeze_till: int | str, pooling: str, seed: int) -> Parts:
+    """Build the backbone, freeze its first layers, cut it, add preprocessing and pooling.
 
     The base runs in inference mode everywhere, frozen or not. The seed decides the weights when
-    there are none to load.
+    there are none to load. Raises ThawError when the weights file is not the one whose SHA-256
+    the settings state.
     """
+    _check_weights(settings)
     keras.utils.set_random_seed(seed)
-    base = build(name, weights, image_size, alpha)
+    base = build(settings.name, settings.weights, settings.image_size, settings.alpha)
     count = frozen_layers(base, freeze_till)
     freeze(base, count)
     halves = cut(base, count)
-    how = BACKBONES[name].preprocessing
+    how = BACKBONES[settings.name].preprocessing
     pictures = keras.Input(base.input_shape[1:], dtype="uint8", name="pictures")
     if halves.prefix is None:
         vector = pool(pooling)(Inference(base)(preprocess(pictures, how)))
@@ -90,6 +88,15 @@ def take_apart(
     vector = pool(pooling)(Inference(halves.tail)(stored))
     front = keras.Model(pictures, activations, name="front")
     return Parts(base, count, halves.cut, front, keras.Model(stored, vector, name="stem"))
+
+
+def _check_weights(settings: Base) -> None:
+    file = Path(settings.weights)
+    if settings.sha256 is not None and file.is_file() and sha256_of(file) != settings.sha256:
+        raise ThawError(
+            f"base.sha256 is {settings.sha256}, but {file} has {sha256_of(file)}: it is another "
+            "file, or it changed; get the right one, or correct base.sha256"
+        )
 
 
 def build_head(width: int, dense: list[int], dropout: float, classes: int) -> keras.Model:

@@ -23,6 +23,7 @@ from thaw.files import whole, write_json
 from thaw.model.features import Features
 from thaw.model.freeze import trainable_parameters
 from thaw.model.network import Parts
+from thaw.params import Train
 
 log = logging.getLogger("thaw")
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can state; files must not hold the time
@@ -64,20 +65,6 @@ class Progress:
     def epochs_of(self, phase: str) -> int:
         """Epochs that this phase has had."""
         return sum(entry["phase"] == phase for entry in self.history)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how fast and in what order is trained; see `thaw.params.Train`."""
-
-    head_epochs: int
-    epochs: int
-    head_learning_rate: float
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    patience: int
-    seed: int
 
 
 class Batches(keras.utils.PyDataset):
@@ -195,7 +182,8 @@ def fit(
     full: keras.Model,
     progress: Progress,
     folder: Path,
-    schedule: Schedule,
+    settings: Train,
+    seed: int,
     board: Path,
 ) -> None:
     """Train one phase from where `progress` stands; the best weights so far land in `folder`."""
@@ -204,7 +192,7 @@ def fit(
         return
     model = phase.model
     model.compile(
-        keras.optimizers.Adam(phase.learning_rate, weight_decay=schedule.weight_decay or None),
+        keras.optimizers.Adam(phase.learning_rate, weight_decay=settings.weight_decay or None),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
@@ -216,12 +204,12 @@ def fit(
     elif progress.history:
         read_arrays(folder / "best.npz", full.variables)
     model.fit(
-        Batches(phase.train, schedule.batch_size, schedule.seed, len(progress.history)),
-        validation_data=Batches(phase.val, schedule.batch_size),
+        Batches(phase.train, settings.batch_size, seed, len(progress.history)),
+        validation_data=Batches(phase.val, settings.batch_size),
         initial_epoch=done,
         epochs=phase.epochs,
         callbacks=[
-            Keeper(phase, full, progress, folder, schedule.patience),
+            Keeper(phase, full, progress, folder, settings.patience),
             keras.callbacks.TensorBoard(board / phase.name, write_graph=False),
         ],
         shuffle=False,
@@ -234,7 +222,8 @@ def train(
     head: keras.Model,
     train_rows: Examples,
     val_rows: Examples,
-    schedule: Schedule,
+    settings: Train,
+    seed: int,
     key: dict[str, Any],
 ) -> Progress:
     """Train `head`, then `head` and `parts.stem`, and leave the best epoch's weights in them.
@@ -255,14 +244,14 @@ def train(
     if parts.stem is not None:
         full = keras.Model(parts.stem.input, head(parts.stem.output))
     pooled, pooled_val = (
-        _pooled(parts.stem, rows, folder / f"{split}.npy", schedule.batch_size)
+        _pooled(parts.stem, rows, folder / f"{split}.npy", settings.batch_size)
         for split, rows in (("train", train_rows), ("val", val_rows))
     )
     for phase in (
-        Phase("head", head, pooled, pooled_val, schedule.head_epochs, schedule.head_learning_rate),
-        Phase("head and tail", full, train_rows, val_rows, schedule.epochs, schedule.learning_rate),
+        Phase("head", head, pooled, pooled_val, settings.head_epochs, settings.head_learning_rate),
+        Phase("head and tail", full, train_rows, val_rows, settings.epochs, settings.learning_rate),
     ):
-        fit(phase, full, progress, folder, schedule, board)
+        fit(phase, full, progress, folder, settings, seed, board)
     read_arrays(folder / "best.npz", full.variables)
     shutil.rmtree(folder)
     log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)

@@ -129,12 +129,20 @@ def _paste(layer: Image.Image, fur: Image.Image, kind: str, points: list, rim: f
     mask = Image.new("L", layer.size)
     draw = ImageDraw.Draw(mask)
     getattr(draw, kind)(points, fill=255)
-    edge = ImageEnhance.Brightness(fur).enhance(0.62)
-    layer.paste(edge, (0, 0), mask)
-    inner = mask.filter(ImageFilter.BoxBlur(max(1, round(rim)))).point(
-        lambda value: 255 * (value > 250)
+    left, top, right, bottom = mask.getbbox() or (0, 0, 1, 1)
+    width, height = mask.size
+    blur = max(1, round(rim))
+    room = blur + 4  # what the filters reach
+    box = (
+        max(0, left - room),
+        max(0, top - room),
+        min(width, right + room),
+        min(height, bottom + room),
     )
-    layer.paste(fur, (0, 0), inner.filter(ImageFilter.GaussianBlur(1)))
+    mask, fur = mask.crop(box), fur.crop(box)
+    layer.paste(ImageEnhance.Brightness(fur).enhance(0.62), box, mask)
+    inner = mask.filter(ImageFilter.BoxBlur(blur)).point(lambda value: 255 * (value > 250))
+    layer.paste(fur, box, inner.filter(ImageFilter.GaussianBlur(1)))
 
 
 def _curve(start: tuple, bend: tuple, end: tuple, steps: int = 16) -> list[tuple[float, float]]:

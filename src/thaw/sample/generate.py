@@ -2,17 +2,19 @@
 
 import io
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm import tqdm
 
+from thaw.data.shards import cores, over_shards
 from thaw.files import whole
 from thaw.sample.drawing import Animal, Colour, animal, compose
 
 PICTURES = 400  # a class
+SHARD = 20  # pictures a process draws at a time
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 ORIENTATION = 0x0112  # the EXIF tag
 COATS: list[Colour] = [
@@ -91,8 +93,8 @@ def encode(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes
     return stream.getvalue()
 
 
-def _drawn(which: tuple[str, int], seed: int) -> bytes:
-    return encode(draw(seed, *which))
+def _drawn(which: list[tuple[str, int]], seed: int) -> list[bytes]:
+    return [encode(draw(seed, label, number)) for label, number in which]
 
 
 def turned(picture: Image.Image) -> bytes:
@@ -134,12 +136,12 @@ def write_sample(path: Path, seed: int = 0) -> None:
     The same seed gives the same bytes.
     """
     which = [(label, number) for label in KINDS for number in range(PICTURES)]
-    with ProcessPoolExecutor() as pool:
-        drawn = pool.map(partial(_drawn, seed=seed), which, chunksize=20)
-        files = {
-            f"PetImages/{label}/{number}.jpg": data
-            for (label, number), data in zip(which, drawn, strict=True)
-        }
+    drawn = over_shards(partial(_drawn, seed=seed), which, SHARD, cores())
+    bar = tqdm(drawn, desc="drawing", total=len(which), unit="picture", disable=None)
+    files = {
+        f"PetImages/{label}/{number}.jpg": data
+        for (label, number), data in zip(which, bar, strict=True)
+    }
     files |= damage(files, seed)
     with whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, data in files.items():
