@@ -1,4 +1,4 @@
-.PHONY: help repro test lint
+.PHONY: help repro test bench lint
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -19,6 +19,9 @@ repro: .venv/installed  ## run the pipeline on params.yaml and show its metrics
 
 test: .venv/installed  ## the whole test suite
 	python -m pytest
+
+bench: repro  ## what running frozen layers once saves, and the bundle
+	python benchmarks/bench.py
 
 lint: .venv/installed  ## style and types
 	ruff check .

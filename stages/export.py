@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import keras
-
 from thaw.data.images import read_classes
 from thaw.model.export import write_bundle
 from thaw.model.features import check_fingerprint
+from thaw.model.saved import load_model
 from thaw.params import Declared
 from thaw.stage import run
 
@@ -19,7 +18,7 @@ def main(params: Declared) -> None:
     check_fingerprint(best["features"], features, "data/features")
     write_bundle(
         Path("models/bundle"),
-        keras.saving.load_model("models/model.keras"),
+        load_model(Path("models/model.keras")),
         read_classes("data/images.parquet"),
         params.train.pooling,
         params.export.opset,

@@ -5,7 +5,8 @@ from pathlib import Path
 from thaw.data.images import read_classes
 from thaw.model.features import Features, check_fingerprint, fingerprint
 from thaw.model.network import build_head, put_together, take_apart
-from thaw.model.training import examples, save_model, train, write_result
+from thaw.model.saved import save_model
+from thaw.model.training import examples, train, write_result
 from thaw.params import Declared
 from thaw.stage import run
 

@@ -87,13 +87,13 @@ def test_metrics_have_the_keys_that_others_rely_on(project):
     assert 0 <= found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"] <= 1
 
 
-def test_the_same_inputs_give_the_same_model_predictions_and_metrics(project, tmp_path_factory):
+def test_the_same_inputs_give_every_digit_and_byte_again(project, tmp_path_factory):
     other = tmp_path_factory.mktemp("again") / "project"
     ignored = shutil.ignore_patterns("cache", "tmp", ".thaw", "logs", ".keras")
     shutil.copytree(project, other, ignore=ignored)
     run("dvc repro --force --no-run-cache", other)
-    for path in ("models/model.keras", "outputs/predictions.csv", "metrics/eval.json"):
-        assert (other / path).read_bytes() == (project / path).read_bytes(), path
+    for path in ("dvc.lock", "metrics/eval.json"):  # dvc.lock has the hash of every output
+        assert (other / path).read_text() == (project / path).read_text()
 
 
 def test_an_experiment_compares_with_what_is_there(restored):

@@ -11,7 +11,8 @@ from thaw.errors import ThawError
 from thaw.model import training
 from thaw.model.features import Features
 from thaw.model.network import build_head, put_together, take_apart
-from thaw.model.training import examples, save_model, train
+from thaw.model.saved import load_model, save_model
+from thaw.model.training import examples, train
 from thaw.params import Base, Train
 
 BASE = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
@@ -122,6 +123,30 @@ def test_only_what_is_not_frozen_changes(features):
     assert any(changed[frozen:])
 
 
+def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures = np.random.default_rng(3).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    rows = pd.DataFrame({"label": ["Cat", "Dog"] * 32, "split": ["train"] * 48 + ["val"] * 16})
+    pictures[1::2, :16] //= 2  # something to learn
+    cached, one = network()
+    whole, other = network()
+    stem = keras.Model(whole.front.input, whole.stem(whole.front.output))
+    whole = replace(whole, front=None, stem=stem)
+    losses = []
+    for parts, head, inputs in (
+        (cached, one, cached.front.predict(pictures, verbose=0)),
+        (whole, other, pictures),
+    ):
+        features = Features(inputs, rows, {})
+        both = [examples(features, ["Cat", "Dog"], split) for split in ("train", "val")]
+        progress = train(parts, head, *both, SETTINGS, seed=4, key={"inputs": str(inputs.dtype)})
+        losses.append([(entry["loss"], entry["val_loss"]) for entry in progress.history])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert losses[0][0] != losses[0][-1]
+    for left, right in zip(weights(cached, one), weights(whole, other), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
+
+
 def test_the_saved_model_is_the_same_bytes_and_predicts_the_same_when_loaded(tmp_path):
     parts, head = network()
     model = put_together(parts.base, "MobileNetV2", "average", head)
@@ -129,5 +154,5 @@ def test_the_saved_model_is_the_same_bytes_and_predicts_the_same_when_loaded(tmp
         save_model(model, tmp_path / f"{name}.keras")
     assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "other.keras").read_bytes()
     pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    loaded = keras.saving.load_model(tmp_path / "one.keras")
+    loaded = load_model(tmp_path / "one.keras")
     np.testing.assert_array_equal(loaded(pictures), model(pictures))

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import logging
-import re
 import shutil
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -26,7 +24,6 @@ from thaw.model.network import Parts
 from thaw.params import Train
 
 log = logging.getLogger("thaw")
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can state; files must not hold the time
 
 
 @dataclass(frozen=True)
@@ -302,35 +299,3 @@ def write_result(
             "features": made_with,
         }
         write_json(temporary / "best.json", best | facts)
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save `model` as .keras: the same weights give the same bytes, without the time of saving."""
-    with whole(path) as temporary:
-        saved = temporary.with_suffix(".saved.keras")
-        model.save(saved)
-        with zipfile.ZipFile(saved) as source, zipfile.ZipFile(temporary, "w") as target:
-            for member in sorted(source.namelist()):
-                content = source.read(member)
-                if member == "metadata.json":
-                    content = _without_date(content)
-                elif member == "config.json":
-                    content = _without_addresses(content)
-                target.writestr(zipfile.ZipInfo(member, ZIP_DATE), content)
-
-
-def _without_date(metadata: bytes) -> bytes:
-    content = json.loads(metadata)
-    content.pop("date_saved")
-    return json.dumps(content).encode()
-
-
-def _without_addresses(config: bytes) -> bytes:
-    """Keras tells shared objects by their address in memory; their order of appearance does too."""
-    order: dict[bytes, int] = {}
-
-    def number(found: re.Match[bytes]) -> bytes:
-        place = order.setdefault(found[1], len(order))
-        return b'"shared_object_id": %d' % place
-
-    return re.sub(rb'"shared_object_id": (\d+)', number, config)

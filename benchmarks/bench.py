@@ -1,0 +1,106 @@
+"""What running frozen layers once, and the bundle, save: pairs of ways, timed side by side.
+
+    make bench
+
+Runs on the last result of `dvc repro`. The two ways of each pair take turns in one process, after
+a first turn that is not counted, so that a busy machine slows both alike; what counts is the
+ratio of their medians. Prints a Markdown table, and writes it to benchmarks/results.md and the
+numbers to benchmarks/results.json.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import keras
+import numpy as np
+
+from thaw.data.images import decode, read_rows
+from thaw.files import whole, write_json
+from thaw.model.network import build_head, take_apart
+from thaw.model.training import Batches, Examples
+from thaw.params import Params, load
+from thaw.serving.predictor import Predictor
+
+ROUNDS = 5
+ROWS = 512  # pictures of an epoch
+FOLDER = Path(__file__).parent
+
+
+def seconds(way: Callable[[], object]) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    way()
+    return time.perf_counter() - start
+
+
+def compare(before: Callable[[], object], after: Callable[[], object]) -> dict[str, float]:
+    """Medians of both, in milliseconds, and how many times quicker `after` is."""
+    turns = [(seconds(before), seconds(after)) for _ in range(1 + ROUNDS)][1:]
+    slow, quick = (1000 * median(times) for times in zip(*turns, strict=True))
+    found = {"before_ms": slow, "after_ms": quick, "ratio": slow / quick}
+    return {name: round(value, 1) for name, value in found.items()}
+
+
+def epoch(model: keras.Model, data: Examples, batch_size: int) -> Callable[[], object]:
+    """One epoch of training `model`, as the train stage does it."""
+    model.compile(keras.optimizers.Adam(1e-5), loss="sparse_categorical_crossentropy")
+    return lambda: model.fit(Batches(data, batch_size), shuffle=False, verbose=0)
+
+
+def epochs(params: Params, freeze_till: int | str, pictures: np.ndarray) -> dict[str, float]:
+    """An epoch through the whole network, and one on the activations of its frozen front."""
+    settings = params.train
+    parts = take_apart(params.base, freeze_till, settings.pooling, params.seed)
+    if parts.front is None:
+        sys.exit("nothing is frozen: raise train.freeze_till to measure what freezing saves")
+    head = build_head(parts.width, settings.dense, settings.dropout, 2)
+    rows, labels = np.arange(len(pictures)), np.arange(len(pictures)) % 2
+    vector = parts.front.output if parts.stem is None else parts.stem(parts.front.output)
+    network = keras.Model(parts.front.input, head(vector))
+    activations = parts.front.predict(pictures, verbose=0)
+    rest = head if parts.stem is None else keras.Model(parts.stem.input, head(parts.stem.output))
+    return compare(
+        epoch(network, Examples(pictures, rows, labels), settings.batch_size),
+        epoch(rest, Examples(activations, rows, labels), settings.batch_size),
+    )
+
+
+def one_picture(pictures: np.ndarray) -> dict[str, float]:
+    """One picture through Keras' predict, and through the bundle, with its heat maps."""
+    model, predictor = keras.saving.load_model("models/model.keras"), Predictor("models/bundle")
+    return compare(
+        lambda: model.predict(pictures[:1], verbose=0), lambda: predictor.predict(pictures[:1])
+    )
+
+
+def main() -> None:
+    """Time every pair and write the results."""
+    params = load()
+    size = params.base.image_size
+    rows = islice(read_rows("data/images.parquet", ["bytes"]), ROWS)
+    pictures = np.stack([decode(row["bytes"], size) for row in rows])
+    results = {
+        "an epoch, default depth: whole network / cached activations": epochs(
+            params, params.train.freeze_till, pictures
+        ),
+        "an epoch, base frozen: whole network / cached activations": epochs(
+            params, "all", pictures
+        ),
+        "one picture: Keras predict / bundle": one_picture(pictures),
+    }
+    lines = ["| what | before, ms | after, ms | times quicker |", "|---|---|---|---|"]
+    for what, found in results.items():
+        lines.append(f"| {what} | {' | '.join(map(str, found.values()))} |")
+    table = "\n".join(lines) + "\n"
+    write_json(FOLDER / "results.json", results)
+    with whole(FOLDER / "results.md") as temporary:
+        temporary.write_text(table, encoding="utf-8")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
