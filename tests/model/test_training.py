@@ -123,6 +123,17 @@ def test_only_what_is_not_frozen_changes(features):
     assert any(changed[frozen:])
 
 
+def test_with_the_whole_base_frozen_only_the_head_learns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = take_apart(BASE, "all", "average", seed=4)
+    head = build_head(parts.width, SETTINGS.dense, SETTINGS.dropout, 2)
+    rows = pd.DataFrame({"label": ["Cat", "Dog"] * 16, "split": ["train"] * 24 + ["val"] * 8})
+    vectors = np.random.default_rng(2).normal(size=(32, parts.width)).astype(np.float32)
+    both = [examples(Features(vectors, rows, {}), ["Cat", "Dog"], s) for s in ("train", "val")]
+    progress = train(parts, head, *both, SETTINGS, seed=4, key={})
+    assert [entry["phase"] for entry in progress.history] == ["head"] * SETTINGS.head_epochs
+
+
 def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pictures = np.random.default_rng(3).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)

@@ -225,11 +225,11 @@ def train(
 ) -> Progress:
     """Train `head`, then `head` and `parts.stem`, and leave the best epoch's weights in them.
 
-    While only the head learns, the stem is a frozen layer like any other, so it too is run once.
-    `key` tells this training from others: a run with the same key continues one that was killed
-    and ends as if it had not been. Loss: sparse categorical cross-entropy; optimiser: Adam
-    (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError
-    at the first loss that is not finite.
+    Where the whole base is frozen there is no second phase. While only the head learns, the stem
+    is a frozen layer like any other, so it too is run once. `key` tells this training from others:
+    a run with the same key continues one that was killed and ends as if it had not been. Loss:
+    sparse categorical cross-entropy; optimiser: Adam (Kingma & Ba 2015), with decoupled weight
+    decay (Loshchilov & Hutter 2019). Raises ThawError at the first loss that is not finite.
     """
     tf.config.experimental.enable_op_determinism()
     name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -244,10 +244,13 @@ def train(
         _pooled(parts.stem, rows, folder / f"{split}.npy", settings.batch_size)
         for split, rows in (("train", train_rows), ("val", val_rows))
     )
-    for phase in (
-        Phase("head", head, pooled, pooled_val, settings.head_epochs, settings.head_learning_rate),
-        Phase("head and tail", full, train_rows, val_rows, settings.epochs, settings.learning_rate),
-    ):
+    phases = [
+        Phase("head", head, pooled, pooled_val, settings.head_epochs, settings.head_learning_rate)
+    ]
+    if len(full.trainable_weights) > len(head.trainable_weights):
+        epochs, rate = settings.epochs, settings.learning_rate
+        phases.append(Phase("head and tail", full, train_rows, val_rows, epochs, rate))
+    for phase in phases:
         fit(phase, full, progress, folder, settings, seed, board)
     read_arrays(folder / "best.npz", full.variables)
     shutil.rmtree(folder)
