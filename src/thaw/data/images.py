@@ -60,8 +60,8 @@ def write_table(
 def read_rows(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a table in order, a row group in memory at a time."""
     with pq.ParquetFile(path) as table:
-        for batch in table.iter_batches(ROW_GROUP, columns=columns):
-            yield from batch.to_pylist()
+        for index in range(table.num_row_groups):  # iter_batches would buffer the whole file
+            yield from table.read_row_group(index, columns).to_pylist()
 
 
 def read_classes(path: str | Path) -> list[str]:

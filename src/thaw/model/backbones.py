@@ -122,7 +122,7 @@ def _download(
         if "fetch failure" not in str(problem):
             raise ThawError(f"{name} cannot load ImageNet weights: {problem}") from None
         url = str(problem).split(" on ", 1)[1].split(": ", 1)[0]
-        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
+        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
         raise ThawError(
             f"the ImageNet weights of {name} could not be downloaded from {url}: put that file "
             f"into {folder}, or set base.weights to its path"
