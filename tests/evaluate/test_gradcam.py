@@ -69,7 +69,7 @@ def test_what_is_explained_reads_back_and_is_the_same_bytes_each_time(make_predi
     explained = Explained(predictions, pictures, rng.random((120, 2, 3, 3), np.float32))
     for name in ("one", "two"):
         write_explained(tmp_path / name, explained)
-    for part in ("rows.csv", "heatmaps.npz"):
+    for part in ("rows.csv", "pictures.npy", "heatmaps.npy"):
         assert (tmp_path / "one" / part).read_bytes() == (tmp_path / "two" / part).read_bytes()
     found = read_explained(tmp_path / "one")
     np.testing.assert_array_equal(found.pictures, pictures, strict=True)

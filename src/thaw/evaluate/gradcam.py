@@ -75,22 +75,21 @@ def explain(predictor: Predictor, rows: list[dict[str, Any]]) -> Explained:
 
 
 def write_explained(folder: Path, explained: Explained) -> None:
-    """Write rows.csv, like predictions.csv, and heatmaps.npz with `pictures` and `heatmaps`."""
+    """Write rows.csv, like predictions.csv, pictures.npy and heatmaps.npy."""
     with whole(folder) as temporary:
         temporary.mkdir()
         write_predictions(temporary / "rows.csv", explained.predictions)
-        # NumPy dates every member 1980-01-01, so the same arrays give the same bytes.
-        np.savez(
-            temporary / "heatmaps.npz", pictures=explained.pictures, heatmaps=explained.heatmaps
-        )
+        np.save(temporary / "pictures.npy", explained.pictures)
+        np.save(temporary / "heatmaps.npy", explained.heatmaps)
 
 
 def read_explained(folder: Path) -> Explained:
     """Read what write_explained wrote."""
-    with np.load(folder / "heatmaps.npz") as arrays:
-        return Explained(
-            read_predictions(folder / "rows.csv"), arrays["pictures"], arrays["heatmaps"]
-        )
+    return Explained(
+        read_predictions(folder / "rows.csv"),
+        np.load(folder / "pictures.npy"),
+        np.load(folder / "heatmaps.npy"),
+    )
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
