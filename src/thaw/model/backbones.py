@@ -4,11 +4,12 @@ Adding a backbone is adding a row: the function of `keras.applications` that bui
 preprocessing it was trained with.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
+from typing import Any
 
 import keras
 
@@ -118,12 +119,15 @@ def _download(
 ) -> keras.Model:
     try:
         return function(weights="imagenet", **options)
-    except Exception as problem:  # keras raises a bare Exception when a download fails
-        if "fetch failure" not in str(problem):
-            raise ThawError(f"{name} cannot load ImageNet weights: {problem}") from None
-        url = str(problem).split(" on ", 1)[1].split(": ", 1)[0]
-        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-        raise ThawError(
-            f"the ImageNet weights of {name} could not be downloaded from {url}: put that file "
-            f"into {folder}, or set base.weights to its path"
-        ) from None
+    except Exception as problem:  # a bare Exception from Keras, others from urllib and h5py
+        seen: dict[str, Any] = {}  # only Keras knows which file it wants, and in which folder
+        for frame, _ in walk_tb(problem.__traceback__):
+            seen |= frame.f_locals
+        reason = " ".join(str(problem).split())
+        if "download_target" in seen:
+            url, path = seen["origin"], seen["download_target"]
+            reason = reason.removeprefix(f"URL fetch failure on {url}: ")
+            reason += f": put the file of {url} at {path}, or set base.weights to its path"
+        elif "weights_path" in seen:
+            reason += f": replace or delete {seen['weights_path']}"
+        raise ThawError(f"{name} cannot load ImageNet weights: {reason}") from None
