@@ -1,4 +1,4 @@
-"""Other things than cats and dogs, for pre-training the sample's base: sixteen kinds."""
+"""Other things than cats and dogs, for pre-training the sample's base: fifteen kinds."""
 
 from collections.abc import Callable
 from typing import Any
