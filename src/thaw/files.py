@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from thaw.errors import ThawError
+
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
@@ -42,3 +44,12 @@ def sha256_of(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_sha256(key: str, name: str | Path, found: str, expected: str) -> None:
+    """Raise ThawError unless `found`, the hash of `name`, is what the param `key` states."""
+    if found != expected.lower():
+        raise ThawError(
+            f"{key} is {expected}, but {name} has {found}: it is another file, or it changed; "
+            f"get the right one, or correct {key}"
+        )

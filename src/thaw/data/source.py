@@ -10,7 +10,7 @@ from pathlib import Path
 from thaw.data.archive import Folder, Members, open_members
 from thaw.data.download import download
 from thaw.errors import ThawError
-from thaw.files import sha256_of
+from thaw.files import check_sha256, sha256_of
 
 log = logging.getLogger("thaw")
 
@@ -67,11 +67,8 @@ def _sha256(path: Path) -> str:
 
 
 def _check(source: str, path: Path, expected: str | None) -> None:
-    if expected is not None and (found := _sha256(path)) != expected.lower():
-        raise ThawError(
-            f"data.sha256 is {expected}, but {source} has {found}: it is another file, or it "
-            "changed; get the right one, or correct data.sha256"
-        )
+    if expected is not None:
+        check_sha256("data.sha256", source, _sha256(path), expected)
 
 
 def _check_download(source: str, path: Path, expected: str | None) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import keras
 
-from thaw.errors import ThawError
-from thaw.files import sha256_of
+from thaw.files import check_sha256, sha256_of
 from thaw.model.backbones import BACKBONES, build, preprocess
 from thaw.model.freeze import cut, freeze, frozen_layers
 from thaw.params import Base
@@ -68,7 +67,9 @@ def take_apart(settings: Base, freeze_till: int | str, pooling: str, seed: int) 
     there are none to load. Raises ThawError when the weights file is not the one whose SHA-256
     the settings state.
     """
-    _check_weights(settings)
+    file = Path(settings.weights)
+    if settings.sha256 is not None and file.is_file():
+        check_sha256("base.sha256", file, sha256_of(file), settings.sha256)
     keras.utils.set_random_seed(seed)
     base = build(settings.name, settings.weights, settings.image_size, settings.alpha)
     count = frozen_layers(base, freeze_till)
@@ -88,15 +89,6 @@ def take_apart(settings: Base, freeze_till: int | str, pooling: str, seed: int) 
     vector = pool(pooling)(Inference(halves.tail)(stored))
     front = keras.Model(pictures, activations, name="front")
     return Parts(base, count, halves.cut, front, keras.Model(stored, vector, name="stem"))
-
-
-def _check_weights(settings: Base) -> None:
-    file = Path(settings.weights)
-    if settings.sha256 is not None and file.is_file() and sha256_of(file) != settings.sha256:
-        raise ThawError(
-            f"base.sha256 is {settings.sha256}, but {file} has {sha256_of(file)}: it is another "
-            "file, or it changed; get the right one, or correct base.sha256"
-        )
 
 
 def build_head(width: int, dense: list[int], dropout: float, classes: int) -> keras.Model:
