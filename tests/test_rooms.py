@@ -21,10 +21,16 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
-            file = ROOT / "src" / f"{name.replace('.', '/')}.py"
-            if file.exists():
-                found.add(file)
+            module = (ROOT / "src" / name.replace(".", "/")).with_suffix(".py")
+            package = module.with_name("__init__.py")
+            if module.exists():
+                found |= {module, package} if code(package) else {module}
     return found
+
+
+def code(path):
+    """Whether a file holds more than its docstring."""
+    return len(ast.parse(path.read_text()).body) > 1
 
 
 def reached(path):

@@ -97,7 +97,7 @@ def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
     """
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="pictures")
-    function = tf.function(partial(model, training=False), input_signature=[pictures])
+    function = tf.function(partial(model, training=False), [pictures], autograph=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         exported, _ = tf2onnx.convert.from_function(function, [pictures], opset=opset)

@@ -118,8 +118,8 @@ def _list(rows: Iterator[Row]) -> tuple[list[dict[str, Any]], str]:
 
 
 def _compile(front: keras.Model, precision: str) -> ov.CompiledModel:
-    signature = [tf.TensorSpec((BATCH, *front.input_shape[1:]), tf.uint8)]
-    graph = tf.function(partial(front, training=False), input_signature=signature)
+    pictures = tf.TensorSpec((BATCH, *front.input_shape[1:]), tf.uint8)
+    graph = tf.function(partial(front, training=False), [pictures], autograph=False)
     return compile_model(ov.convert_model(graph), precision)
 
 

@@ -52,6 +52,10 @@ class Inference(keras.layers.Layer):
         """What the network makes of `inputs`."""
         return self.network(inputs, training=False)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape that the network states; without this, Keras would run it to find out."""
+        return self.network.output_shape
+
 
 def pool(pooling: str) -> keras.layers.Layer:
     """Feature map (N, h, w, K) → vector: its "average" (N, K), or "flatten" (N, h·w·K)."""

@@ -195,6 +195,9 @@ def fit(
         jit_compile=False,
     )
     model.optimizer.build(model.trainable_variables)
+    inputs, labels = Batches(phase.val, 1)[0]
+    model.compute_metrics(inputs, labels, model(inputs))  # else TensorFlow traces a step twice
+    model.reset_metrics()
     if done:
         read_arrays(folder / "latest.npz", [*model.variables, *model.optimizer.variables])
         log.info("%s continues after epoch %d", phase.name, len(progress.history))
