@@ -21,7 +21,7 @@ def main(params: Declared) -> None:
         load_model(Path("models/model.keras")),
         read_classes("data/images.parquet"),
         params.train.pooling,
-        params.export.opset,
+        params.export,
         {
             "base": params.base.name,
             "precision": params.compute.precision,

@@ -95,6 +95,7 @@ class Export:
     """The bundle."""
 
     opset: int  # ONNX operator set
+    mirror: bool  # average over a picture and its mirror image; asking takes twice as long
 
 
 @dataclass(frozen=True)

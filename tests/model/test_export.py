@@ -10,9 +10,10 @@ import tensorflow as tf
 from thaw.errors import ThawError
 from thaw.model.export import write_bundle
 from thaw.model.network import build_head, pool, put_together, take_apart
-from thaw.params import Base
+from thaw.params import Base, Export
 from thaw.serving.predictor import Predictor
 
+ATOL = 1e-4
 FACTS = {"precision": "float32", "base": "MobileNetV2"}
 
 
@@ -21,11 +22,19 @@ def bundle(request, tmp_path_factory):
     pooling, dense = request.param
     parts = take_apart(Base("MobileNetV2", 0.35, "none", None, 64), 100, pooling, seed=4)
     head = build_head(parts.width, dense, 0.3, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    tell_apart(head, pool(pooling)(parts.base(pictures.astype("float32") / 127.5 - 1)).numpy())
     model = put_together(parts.base, "MobileNetV2", pooling, head)
     folder = tmp_path_factory.mktemp("models") / "bundle"
-    write_bundle(folder, model, ["Ant", "Bee", "Cow"], pooling, 18, FACTS)
-    pictures = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    write_bundle(folder, model, ["Ant", "Bee", "Cow"], pooling, Export(18, False), FACTS)
     return folder, model, parts, head, pooling, pictures
+
+
+def tell_apart(head, vectors):
+    """Fit the first layer to what a random base gives, or all pictures would look the same."""
+    first = next(layer for layer in head.layers if isinstance(layer, keras.layers.Dense))
+    first.kernel.assign(first.kernel / vectors.std(axis=0).mean())
+    first.bias.assign(-vectors.mean(axis=0) @ first.kernel)
 
 
 def by_gradient(parts, head, pooling, pictures, label):
@@ -45,13 +54,31 @@ def by_gradient(parts, head, pooling, pictures, label):
 def test_the_bundle_agrees_with_keras_and_with_gradient_gradcam(bundle):
     folder, model, parts, head, pooling, pictures = bundle
     probabilities, heatmaps = Predictor(folder).predict(pictures)
-    np.testing.assert_allclose(probabilities, model(pictures), atol=2e-6)
+    np.testing.assert_allclose(probabilities, model(pictures), atol=ATOL)
+    assert probabilities.std(axis=0).min() > 0.05
     assert heatmaps.shape == (5, 3, 2, 2)
     for label in range(3):
         expected = by_gradient(parts, head, pooling, pictures, label)
         scale = max(expected.max(), 1e-6)
-        np.testing.assert_allclose(heatmaps[:, label] / scale, expected / scale, atol=1e-4)
+        np.testing.assert_allclose(heatmaps[:, label] / scale, expected / scale, atol=ATOL)
     assert heatmaps.max() > 0
+
+
+def test_a_bundle_that_looks_both_ways_averages_a_picture_and_its_mirror_image(bundle, tmp_path):
+    folder, model, _, _, pooling, pictures = bundle
+    write_bundle(tmp_path / "both", model, ["Ant", "Bee", "Cow"], pooling, Export(18, True), FACTS)
+    both = Predictor(tmp_path / "both")
+    turned = np.ascontiguousarray(pictures[:, :, ::-1])
+    probabilities, heatmaps = Predictor(folder).predict(pictures)
+    of_turned, maps_of_turned = Predictor(folder).predict(turned)
+    found, maps = both.predict(pictures)
+    np.testing.assert_allclose(found, (probabilities + of_turned) / 2, atol=ATOL)
+    expected = (heatmaps + maps_of_turned[..., ::-1]) / 2
+    np.testing.assert_allclose(maps, expected, atol=ATOL * expected.max())
+    assert np.abs(probabilities - of_turned).max() > 0.05
+    of_turned, maps_of_turned = both.predict(turned)
+    np.testing.assert_allclose(of_turned, found, atol=ATOL)
+    np.testing.assert_allclose(maps_of_turned[..., ::-1], maps, atol=ATOL * maps.max())
 
 
 def test_the_manifest_says_what_is_in_the_bundle(bundle):

@@ -59,6 +59,20 @@ def weights(parts, head):
     return [*parts.base.get_weights(), *head.get_weights()]
 
 
+def test_the_single_operation_of_adam_gives_what_keras_gives():
+    rng = np.random.default_rng(3)
+    pictures, labels = rng.normal(size=(64, 5)), rng.integers(0, 2, 64)
+    weights = []
+    for optimizer in (keras.optimizers.Adam, training.Adam):
+        keras.utils.set_random_seed(4)
+        head = build_head(5, [7], 0.0, 2)
+        head.compile(optimizer(0.01, weight_decay=0.1), "sparse_categorical_crossentropy")
+        head.fit(pictures, labels, batch_size=16, epochs=5, shuffle=False, verbose=0)
+        weights.append(head.get_weights())
+    for expected, found in zip(*weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_the_weights_left_are_those_of_the_epoch_with_the_lowest_validation_loss(features):
     progress, parts, head = trained(features)
     losses = [entry["val_loss"] for entry in progress.history]

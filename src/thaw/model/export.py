@@ -13,6 +13,7 @@ import tf2onnx
 
 from thaw.files import sha256_of, whole, write_json
 from thaw.model.network import pool
+from thaw.params import Export
 
 
 class GradCam(keras.layers.Layer):
@@ -63,12 +64,27 @@ def with_heatmaps(classifier: keras.Model, pooling: str) -> keras.Model:
     )
 
 
+def both_ways(model: keras.Model) -> keras.Model:
+    """`model` on a picture and on its mirror image, averaged (Krizhevsky et al. 2012, 4.1).
+
+    The heat maps of the mirror image are turned back before they are averaged.
+    """
+    ops = keras.ops
+    pictures = keras.Input(model.input_shape[1:], dtype="uint8", name="pictures")
+    outputs = model(ops.concatenate([pictures, pictures[:, :, ::-1]]))
+    split = {name: ops.reshape(x, (2, -1, *x.shape[1:])) for name, x in outputs.items()}
+    straight, mirrored = split["heatmaps"][0], split["heatmaps"][1]
+    heatmaps = (straight + mirrored[..., ::-1]) / 2
+    probabilities = ops.mean(split["probabilities"], axis=0)
+    return keras.Model(pictures, {"probabilities": probabilities, "heatmaps": heatmaps})
+
+
 def write_bundle(
     folder: Path,
     classifier: keras.Model,
     labels: list[str],
     pooling: str,
-    opset: int,
+    settings: Export,
     facts: dict[str, Any],
 ) -> None:
     """Write model.onnx, labels.json and manifest.json, with the SHA-256 of each part.
@@ -78,7 +94,10 @@ def write_bundle(
     """
     with whole(folder) as temporary:
         temporary.mkdir()
-        onnx.save(to_onnx(with_heatmaps(classifier, pooling), opset), temporary / "model.onnx")
+        model = with_heatmaps(classifier, pooling)
+        if settings.mirror:
+            model = both_ways(model)
+        onnx.save(to_onnx(model, settings.opset), temporary / "model.onnx")
         write_json(temporary / "labels.json", labels)
         parts = ("model.onnx", "labels.json")
         manifest = facts | {
