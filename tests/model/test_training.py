@@ -1,6 +1,8 @@
 """Training on cached activations: the best epoch stays, a killed run ends as if it had not been."""
 
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -181,3 +183,10 @@ def test_the_saved_model_is_the_same_bytes_and_predicts_the_same_when_loaded(tmp
     pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     loaded = load_model(tmp_path / "one.keras")
     np.testing.assert_array_equal(loaded(pictures), model(pictures))
+
+
+def test_a_trained_model_is_saved_without_anything_that_only_this_package_knows(features):
+    _, parts, head = trained(features)
+    save_model(put_together(parts.base, "MobileNetV2", "average", head), Path("model.keras"))
+    config = zipfile.ZipFile("model.keras").read("config.json").decode()
+    assert "thaw" not in config and "optimizer" not in config

@@ -274,8 +274,9 @@ def train(
         _pooled(parts.stem, rows, folder / f"{split}.npy", settings.batch_size)
         for split, rows in (("train", train_rows), ("val", val_rows))
     )
+    alone = keras.Model(head.input, head.output)  # compiled in place of `head`, which is saved
     phases = [
-        Phase("head", head, pooled, pooled_val, settings.head_epochs, settings.head_learning_rate)
+        Phase("head", alone, pooled, pooled_val, settings.head_epochs, settings.head_learning_rate)
     ]
     if len(full.trainable_weights) > len(head.trainable_weights):
         epochs, rate = settings.epochs, settings.learning_rate
