@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LINEAR = "train.dense=[] train.dropout=0.5 augment.views=3"
+LINEAR = "train.dense=[] train.dropout=0.5 augment.views=3 export.mirror=true"
 RUNS = [  # what, setup, width, further settings; the first run has an empty cache
     ("MobileNetV2 1.0, frozen", "mobilenetv2", 1.0, f"train.freeze_till=all {LINEAR}"),
     ("MobileNetV2 0.35, frozen", "mobilenetv2", 0.35, f"train.freeze_till=all {LINEAR}"),
