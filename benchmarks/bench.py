@@ -21,7 +21,7 @@ import numpy as np
 from thaw.data.images import decode, read_rows
 from thaw.files import whole, write_json
 from thaw.model.network import build_head, take_apart
-from thaw.model.training import Batches, Examples
+from thaw.model.training import Adam, Batches, Examples
 from thaw.params import Params, load
 from thaw.serving.predictor import Predictor
 
@@ -47,7 +47,7 @@ def compare(before: Callable[[], object], after: Callable[[], object]) -> dict[s
 
 def epoch(model: keras.Model, data: Examples, batch_size: int) -> Callable[[], object]:
     """One epoch of training `model`, as the train stage does it."""
-    model.compile(keras.optimizers.Adam(1e-5), loss="sparse_categorical_crossentropy")
+    model.compile(Adam(1e-5), loss="sparse_categorical_crossentropy")
     return lambda: model.fit(Batches(data, batch_size), shuffle=False, verbose=0)
 
 
