@@ -59,6 +59,8 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("sample train.freze_till=3", "did you mean train.freeze_till", 1),
         ("sample train.epochs=many", "train.epochs must be int", 1),
         ("sample split.val=0.9", "leave room for train", 1),
+        ("sample data.source=photos.zip", "there is no photos.zip", 1),
+        ("mobilenetv2 base.weights=some.h5", "there is no some.h5", 1),
         ("sample train.epochs", "must be key=value", 2),
     ],
 )

@@ -134,12 +134,18 @@ def _flat(params: dict[str, Any]) -> dict[str, Any]:
 def _fill_sha256(params: dict[str, Any], given: dict[str, Any]) -> None:
     source = params["data"]["source"]
     local = isinstance(source, str) and source != "sample" and "://" not in source
-    if local and "data.sha256" not in given and Path(source).expanduser().exists():
+    if local and "data.sha256" not in given:
         from thaw.data.source import source_sha256
 
         params["data"]["sha256"] = source_sha256(source)
     weights = params["base"]["weights"]
-    if isinstance(weights, str) and "base.sha256" not in given and Path(weights).is_file():
+    named = weights in ("sample", "imagenet", "none")
+    if isinstance(weights, str) and not named and "base.sha256" not in given:
+        if not Path(weights).is_file():
+            raise ThawError(
+                "base.weights must be sample, imagenet, none or a file, but there is no "
+                f"{weights}: check its path, from {Path.cwd()}"
+            )
         params["base"]["sha256"] = sha256_of(weights)
 
 
