@@ -20,9 +20,11 @@ import numpy as np
 
 from thaw.data.images import decode, read_rows
 from thaw.files import whole, write_json
-from thaw.model.network import build_head, take_apart
+from thaw.frozen.features import run_front
+from thaw.model.network import as_graph, build_head, put_together, take_apart
 from thaw.model.training import Adam, Batches, Examples
 from thaw.params import Params, load
+from thaw.runtime import compile_model
 from thaw.serving.predictor import Predictor
 
 ROUNDS = 5
@@ -55,17 +57,21 @@ def epochs(params: Params, freeze_till: int | str, pictures: np.ndarray) -> dict
     """An epoch through the whole network, and one on the activations of its frozen front."""
     settings = params.train
     parts = take_apart(params.base, freeze_till, settings.pooling, params.seed)
-    if parts.front is None:
+    if parts.cut <= 1:
         sys.exit("nothing is frozen: raise train.freeze_till to measure what freezing saves")
+    front = as_graph(parts.base, params.base.name).front(parts.cut, settings.pooling)
+    found = run_front(compile_model(front, "float32"), pictures, "float32")
     head = build_head(parts.width, settings.dense, settings.dropout, 2)
-    rows, labels = np.arange(len(pictures)), np.arange(len(pictures)) % 2
-    vector = parts.front.output if parts.stem is None else parts.stem(parts.front.output)
-    network = keras.Model(parts.front.input, head(vector))
-    activations = parts.front.predict(pictures, verbose=0)
     rest = head if parts.stem is None else keras.Model(parts.stem.input, head(parts.stem.output))
+    network = put_together(parts.base, params.base.name, settings.pooling, head)
+    rows, labels = np.arange(len(pictures)), np.arange(len(pictures)) % 2
     return compare(
         epoch(network, Examples(pictures, rows, labels), settings.batch_size),
-        epoch(rest, Examples(activations, rows, labels), settings.batch_size),
+        epoch(
+            rest,
+            Examples(found.get("activations", found["pooled"]), rows, labels),
+            settings.batch_size,
+        ),
     )
 
 

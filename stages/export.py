@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from thaw.data.images import read_classes
+from thaw.frozen.features import check_fingerprint
 from thaw.model.export import write_bundle
-from thaw.model.features import check_fingerprint
 from thaw.model.saved import load_model
 from thaw.params import Declared
 from thaw.stage import run

@@ -6,8 +6,8 @@ from pathlib import Path
 from thaw.data.images import read_rows
 from thaw.data.shards import cores
 from thaw.data.split import read_split
-from thaw.model.features import Row, fingerprint, write_features
-from thaw.model.network import take_apart
+from thaw.frozen.features import Row, fingerprint, write_features
+from thaw.frozen.graph import Graph
 from thaw.params import Declared
 from thaw.stage import run
 
@@ -24,10 +24,11 @@ def rows() -> Iterator[Row]:
 
 def main(params: Declared) -> None:
     """Write data/features."""
-    train = params.train
-    parts = take_apart(params.base, train.freeze_till, train.pooling, params.seed)
-    made_with = fingerprint(parts, params.compute.precision, params.compute.cache)
-    write_features(Path("data/features"), rows, parts, made_with, cores())
+    train, compute = params.train, params.compute
+    graph = Graph.open(Path("models/base"))
+    cut = graph.facts.cut(train.freeze_till)
+    made_with = fingerprint(graph.facts, cut, train.pooling, compute.precision, compute.cache)
+    write_features(Path("data/features"), rows, graph, made_with, cores())
 
 
 if __name__ == "__main__":

@@ -3,20 +3,22 @@
 from pathlib import Path
 
 from thaw.data.images import read_classes
-from thaw.model.features import Features, check_fingerprint, fingerprint
+from thaw.frozen.features import Features, check_fingerprint, fingerprint
 from thaw.model.network import build_head, put_together, take_apart
 from thaw.model.saved import save_model
-from thaw.model.training import examples, train, write_result
+from thaw.model.training import train, write_result
 from thaw.params import Declared
 from thaw.stage import run
 
 
 def main(params: Declared) -> None:
     """Write models/model.keras and outputs/train."""
-    settings = params.train
+    settings, compute = params.train, params.compute
     parts = take_apart(params.base, settings.freeze_till, settings.pooling, params.seed)
     features = Features.open(Path("data/features"))
-    made_with = fingerprint(parts, params.compute.precision, params.compute.cache)
+    made_with = fingerprint(
+        parts.facts, parts.cut, settings.pooling, compute.precision, compute.cache
+    )
     check_fingerprint(made_with, features.fingerprint, "data/features")
     classes = read_classes("data/images.parquet")
     head = build_head(parts.width, settings.dense, settings.dropout, len(classes))
@@ -24,8 +26,8 @@ def main(params: Declared) -> None:
     progress = train(
         parts,
         head,
-        examples(features, classes, "train"),
-        examples(features, classes, "val"),
+        features,
+        classes,
         settings,
         params.seed,
         key={"features": features.fingerprint, "train": params.read()},

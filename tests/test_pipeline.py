@@ -12,6 +12,7 @@ AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.freeze_till=120": {"features", "train"},
     "train.pooling=flatten": {"features", "train", "export"},
     "augment.rotation=20.0": {"augment"},
+    "base.alpha=0.5": {"base", "train"},
     "evaluate.bins=5": {"evaluate", "report"},
     "evaluate.mistakes=3": {"report"},
     "split.val=0.25": {"split"},

@@ -176,7 +176,7 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and check params.yaml; raises ThawError when it is missing or wrong."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
     except FileNotFoundError:
         raise ThawError(f"no {path} in {Path.cwd()}: run this from the project's folder") from None
     except yaml.YAMLError as problem:

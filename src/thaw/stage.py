@@ -15,7 +15,8 @@ log = logging.getLogger("thaw")
 
 def declared_params(name: str) -> Declared:
     """The params that dvc.yaml declares for the stage `name`, as they stand now."""
-    stage = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
+    pipeline = yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    stage = pipeline["stages"][name]
     return Declared(load(), frozenset(stage.get("params", ())))
 
 

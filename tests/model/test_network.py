@@ -8,38 +8,51 @@ import pytest
 
 from thaw.errors import ThawError
 from thaw.files import sha256_of
-from thaw.model.backbones import BACKBONES, build
-from thaw.model.freeze import cut, freeze, narrow_points, trainable_parameters
-from thaw.model.network import take_apart
+from thaw.frozen.features import run_front
+from thaw.frozen.graph import Graph
+from thaw.model.backbones import BACKBONES, build, preprocess
+from thaw.model.freeze import facts_of, freeze, narrow_points, tail_of, trainable_parameters
+from thaw.model.network import as_graph, load_base, take_apart
 from thaw.params import Base
+from thaw.runtime import compile_model
 
 MOBILENET = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
 
 
-def small(name: str) -> keras.Model:
+def small(name: str, seed: int = 3) -> keras.Model:
+    """A row of the table with random weights, as small as it may be."""
     row = BACKBONES[name]
-    return build(
-        name,
-        "none",
-        max(row.smallest, 32),
-        0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None,
-    )
+    alpha = 0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None
+    return load_base(Base(name, alpha, "none", None, max(row.smallest, 32)), seed)
+
+
+def some_pictures(base: keras.Model, count: int) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 256, (count, *base.input_shape[1:]), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_prefix_followed_by_tail_is_the_whole_network(name):
-    keras.utils.set_random_seed(3)
+def test_cut_anywhere_the_front_followed_by_the_tail_is_the_whole_network(name, tmp_path):
     base = small(name)
+    as_graph(base, name).write(tmp_path / "base")
+    graph = Graph.open(tmp_path / "base")
     count = len(base.layers)
-    pictures = np.random.default_rng(0).random((2, *base.input_shape[1:]), np.float32) * 2 - 1
-    expected = np.asarray(base(pictures, training=False))
+    pictures = some_pictures(base, 2)
+    expected = np.asarray(base(preprocess(pictures, BACKBONES[name].preprocessing), training=False))
+    scale = np.abs(expected).max()
     free = []
     for freeze_till in (0, count // 3, 2 * count // 3, count - 1, count):
-        halves = cut(base, freeze_till)
-        assert halves.cut <= freeze_till
-        activations = halves.prefix(pictures, training=False) if halves.prefix else pictures
-        found = halves.tail(activations, training=False) if halves.tail else activations
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        cut = graph.facts.cut(freeze_till)
+        assert cut <= freeze_till
+        front = compile_model(graph.front(cut, "flatten"), "float32")
+        found = run_front(front, pictures, "float32")
+        np.testing.assert_allclose(
+            found["pooled"] / scale, expected.reshape(2, -1) / scale, atol=1e-5
+        )
+        assert ("activations" in found) == (1 < cut < count)
+        if "activations" in found:
+            feature_map = tail_of(base, cut)(found["activations"], training=False)
+            np.testing.assert_allclose(feature_map / scale, expected / scale, atol=1e-5)
         freeze(base, freeze_till)
         free.append(trainable_parameters(base))
     assert free == sorted(free, reverse=True)
@@ -53,34 +66,39 @@ def test_a_plain_chain_is_cut_at_every_layer_and_a_residual_block_only_around():
     inside = [layer.name for layer in base.layers].index("block_2_depthwise") + 1
     assert inside not in points
     assert [layer.name for layer in base.layers].index("block_2_add") + 1 in points
-    assert cut(base, inside).cut == max(point for point in points if point < inside)
+    assert facts_of(base).cut(inside) == max(point for point in points if point < inside)
 
 
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "DenseNet121", "EfficientNetB0"])
 def test_preprocessing_is_that_of_the_backbone(name):
-    pictures = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    parts = take_apart(Base(name, None, "none", None, 32), "all", "flatten", seed=5)
     module = {
         "VGG16": keras.applications.vgg16,
         "ResNet50V2": keras.applications.resnet_v2,
         "DenseNet121": keras.applications.densenet,
         "EfficientNetB0": keras.applications.efficientnet,
     }[name]
-    expected = parts.base(module.preprocess_input(pictures.astype("float32")), training=False)
-    found = parts.front(pictures)
-    np.testing.assert_allclose(found, np.reshape(expected, (2, -1)), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("freeze_till", [0, 60, "all"])
-def test_front_and_stem_give_the_pooled_vector_at_any_depth(freeze_till):
     pictures = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    parts = take_apart(MOBILENET, freeze_till, "average", seed=5)
-    vector = pictures if parts.front is None else parts.front(pictures)
-    vector = vector if parts.stem is None else parts.stem(vector)
-    scaled = pictures.astype("float32") / 127.5 - 1
-    expected = np.mean(parts.base(scaled, training=False), axis=(1, 2))
-    np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-6)
-    assert parts.width == expected.shape[1]
+    expected = module.preprocess_input(pictures.astype("float32"))
+    found = preprocess(pictures, BACKBONES[name].preprocessing)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("freeze_till", [0, 60])
+@pytest.mark.parametrize("pooling", ["average", "flatten"])
+def test_the_stem_gives_the_pooled_vector_of_what_leaves_the_cut(freeze_till, pooling):
+    parts = take_apart(MOBILENET, freeze_till, pooling, seed=5)
+    front = as_graph(parts.base, "MobileNetV2").front(parts.cut, pooling)
+    pictures = some_pictures(parts.base, 2)
+    found = run_front(compile_model(front, "float32"), pictures, "float32")
+    vector = parts.stem(found.get("activations", pictures))
+    np.testing.assert_allclose(vector, found["pooled"], rtol=1e-4, atol=1e-6)
+    assert vector.shape == (2, parts.width)
+
+
+def test_with_everything_frozen_nothing_follows_the_cut():
+    parts = take_apart(MOBILENET, "all", "average", seed=5)
+    assert parts.stem is None
+    assert parts.cut == parts.freeze_till == len(parts.base.layers)
 
 
 def test_batch_normalisation_of_the_tail_stays_in_inference_mode_while_it_trains():

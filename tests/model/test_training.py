@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from thaw.errors import ThawError
+from thaw.frozen.features import Features, run_front
 from thaw.model import training
-from thaw.model.features import Features
-from thaw.model.network import build_head, put_together, take_apart
+from thaw.model.freeze import freeze
+from thaw.model.network import as_graph, build_head, put_together, take_apart
 from thaw.model.saved import load_model, save_model
-from thaw.model.training import examples, train
+from thaw.model.training import train
 from thaw.params import Base, Train
+from thaw.runtime import compile_model
 
 BASE = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
 SETTINGS = Train(
@@ -47,13 +49,13 @@ def features(tmp_path, monkeypatch):
     activations = rng.normal(size=(64, *parts.stem.input_shape[1:])).astype(np.float16)
     activations[label == "Dog"] += 1
     rows = pd.DataFrame({"label": label, "split": ["train"] * 48 + ["val"] * 16})
-    return Features(activations, rows, {})
+    pooled = np.asarray(parts.stem(activations.astype(np.float32)))
+    return Features(pooled, activations, rows, {})
 
 
 def trained(features, settings=SETTINGS):
     parts, head = network()
-    both = [examples(features, ["Cat", "Dog"], split) for split in ("train", "val")]
-    progress = train(parts, head, *both, settings, seed=4, key={"test": "one"})
+    progress = train(parts, head, features, ["Cat", "Dog"], settings, seed=4, key={"test": "one"})
     return progress, parts, head
 
 
@@ -80,9 +82,8 @@ def test_the_weights_left_are_those_of_the_epoch_with_the_lowest_validation_loss
     losses = [entry["val_loss"] for entry in progress.history]
     assert progress.best_epoch == 1 + int(np.argmin(losses))
     assert [entry["phase"] for entry in progress.history] == ["head"] * 2 + ["head and tail"] * 2
-    val = examples(features, ["Cat", "Dog"], "val")
-    vectors = parts.stem(val.inputs[val.rows].astype(np.float32))
-    probabilities = np.asarray(head(vectors))[np.arange(16), val.labels]
+    vectors = parts.stem(features.activations[48:].astype(np.float32))
+    probabilities = np.asarray(head(vectors))[np.arange(16), np.tile([0, 1], 8)]
     assert -np.log(probabilities).mean() == pytest.approx(min(losses), rel=1e-4)
 
 
@@ -145,8 +146,8 @@ def test_with_the_whole_base_frozen_only_the_head_learns(tmp_path, monkeypatch):
     head = build_head(parts.width, SETTINGS.dense, SETTINGS.dropout, 2)
     rows = pd.DataFrame({"label": ["Cat", "Dog"] * 16, "split": ["train"] * 24 + ["val"] * 8})
     vectors = np.random.default_rng(2).normal(size=(32, parts.width)).astype(np.float32)
-    both = [examples(Features(vectors, rows, {}), ["Cat", "Dog"], s) for s in ("train", "val")]
-    progress = train(parts, head, *both, SETTINGS, seed=4, key={})
+    features = Features(vectors, None, rows, {})
+    progress = train(parts, head, features, ["Cat", "Dog"], SETTINGS, seed=4, key={})
     assert [entry["phase"] for entry in progress.history] == ["head"] * SETTINGS.head_epochs
 
 
@@ -156,17 +157,20 @@ def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, 
     rows = pd.DataFrame({"label": ["Cat", "Dog"] * 32, "split": ["train"] * 48 + ["val"] * 16})
     pictures[1::2, :16] //= 2  # something to learn
     cached, one = network()
+    front = as_graph(cached.base, BASE.name).front(cached.cut, SETTINGS.pooling)
+    found = run_front(compile_model(front, "float32"), pictures, "float32")
     whole, other = network()
-    stem = keras.Model(whole.front.input, whole.stem(whole.front.output))
-    whole = replace(whole, front=None, stem=stem)
+    of_pictures = take_apart(BASE, 0, SETTINGS.pooling, seed=4)
+    freeze(of_pictures.base, SETTINGS.freeze_till)
+    whole = replace(whole, base=of_pictures.base, stem=of_pictures.stem)
     losses = []
     for parts, head, inputs in (
-        (cached, one, cached.front.predict(pictures, verbose=0)),
+        (cached, one, found["activations"]),
         (whole, other, pictures),
     ):
-        features = Features(inputs, rows, {})
-        both = [examples(features, ["Cat", "Dog"], split) for split in ("train", "val")]
-        progress = train(parts, head, *both, SETTINGS, seed=4, key={"inputs": str(inputs.dtype)})
+        features = Features(found["pooled"], inputs, rows, {})
+        key = {"inputs": str(inputs.dtype)}
+        progress = train(parts, head, features, ["Cat", "Dog"], SETTINGS, seed=4, key=key)
         losses.append([(entry["loss"], entry["val_loss"]) for entry in progress.history])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     assert losses[0][0] != losses[0][-1]

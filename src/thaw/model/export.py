@@ -1,6 +1,7 @@
 """The bundle: one ONNX graph with probabilities and Grad-CAM heat maps, labels, and hashes."""
 
 import logging
+import os
 import warnings
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,8 @@ class GradCam(keras.layers.Layer):
         else:
             spread = ops.reshape(gradient, (-1, classes, height * width, channels))
             weights = ops.mean(spread, axis=2)
-        maps = ops.einsum("nck,nhwk->nchw", weights, feature_map)
+        positions = ops.reshape(feature_map, (-1, height * width, channels))
+        maps = ops.matmul(weights, ops.transpose(positions, (0, 2, 1)))
         return ops.relu(ops.reshape(maps, (-1, classes, height, width)))
 
 
@@ -115,6 +117,7 @@ def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
     thrown away.
     """
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    os.environ["TF2ONNX_CATCH_ERRORS"] = "false"  # else it copies the graph before each optimiser
     pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="pictures")
     function = tf.function(partial(model, training=False), [pictures], autograph=False)
     with warnings.catch_warnings():

@@ -1,38 +1,25 @@
 """Where a frozen network is cut in two, and which of its layers train."""
 
-from dataclasses import dataclass
+import hashlib
 
 import keras
+import numpy as np
 
-from thaw.errors import ThawError
-
-
-@dataclass(frozen=True)
-class Halves:
-    """A base cut into what runs once (`prefix`) and what is trained (`tail`); layers are shared.
-
-    cut: the number of layers, counted from the input, in the prefix. 1 or less means the prefix
-        is only the input, so that the tail is the whole base.
-    prefix: float32 (N, S, S, 3) → activations, or None when it holds nothing but the input.
-    tail: activations → feature map (N, h, w, K), or None when nothing follows the cut.
-    """
-
-    cut: int
-    prefix: keras.Model | None
-    tail: keras.Model | None
+from thaw.frozen.graph import Facts
 
 
-def frozen_layers(base: keras.Model, freeze_till: int | str) -> int:
-    """`freeze_till` as a number of layers; raises ThawError when the base has fewer."""
-    count = len(base.layers)
-    if freeze_till == "all":
-        return count
-    if not 0 <= int(freeze_till) <= count:
-        raise ThawError(
-            f"train.freeze_till must be from 0 to {count}, the layers of {base.name}, or all, "
-            f"but is {freeze_till}"
-        )
-    return int(freeze_till)
+def facts_of(base: keras.Model) -> Facts:
+    """What is known of `base`, with a hash of its weights as they stand."""
+    digest = hashlib.sha256()
+    for weight in base.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return Facts(
+        base.name,
+        digest.hexdigest(),
+        base.input_shape[1],
+        len(base.layers),
+        narrow_points(base),
+    )
 
 
 def freeze(base: keras.Model, freeze_till: int) -> None:
@@ -68,19 +55,14 @@ def narrow_points(base: keras.Model) -> list[int]:
     return points
 
 
-def cut(base: keras.Model, freeze_till: int) -> Halves:
-    """Cut `base` at the last narrow point at or before `freeze_till`.
+def tail_of(base: keras.Model, cut: int) -> keras.Model:
+    """The layers of `base` after the first `cut`, a narrow point: activations → feature map.
 
-    Frozen layers after the cut stay frozen in the tail. The tail is the same graph with the same
-    layers, so prefix followed by tail computes what `base` computes.
+    It is the same graph with the same layers, so what leaves the cut, followed by the tail, is
+    what `base` computes. Frozen layers in it stay frozen.
     """
-    point = max((n for n in narrow_points(base) if n <= freeze_till), default=0)
-    middle = base.layers[point - 1].output if point > 0 else base.input
-    return Halves(
-        cut=point,
-        prefix=keras.Model(base.input, middle, name="prefix") if point > 1 else None,
-        tail=keras.Model(middle, base.output, name="tail") if point < len(base.layers) else None,
-    )
+    middle = base.layers[cut - 1].output if cut > 0 else base.input
+    return keras.Model(middle, base.output, name="tail")
 
 
 def trainable_parameters(model: keras.Model) -> int:

@@ -1,13 +1,16 @@
-"""The network in three parts: what runs once, what follows it in the base, and the head."""
+"""The network in parts: what runs once, what follows it in the base, and the head."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import openvino as ov
+import tensorflow as tf
 
 from thaw.files import check_sha256, sha256_of
+from thaw.frozen.graph import BATCH, Facts, Graph
 from thaw.model.backbones import BACKBONES, build, preprocess
-from thaw.model.freeze import cut, freeze, frozen_layers
+from thaw.model.freeze import facts_of, freeze, tail_of
 from thaw.params import Base
 
 
@@ -16,24 +19,19 @@ class Parts:
     """A base taken apart; the parts share its layers, so training them trains the base.
 
     base: the whole backbone, its first `freeze_till` layers not trainable.
-    cut: layers of the base in `front`, counted from the input.
-    front: uint8 (N, S, S, 3) → activations; run once over every picture. None when nothing that
-        computes is frozen, and then the activations are the pictures themselves.
-    stem: activations → pooled vector (N, V). None when `front` already ends in that vector,
-        because the whole base is frozen.
+    facts: what is known of it.
+    cut: how many layers, counted from the input, run once over every picture.
+    width: V, the length of the pooled vector.
+    stem: what leaves the cut → pooled vector (N, V); the pictures, uint8 (N, S, S, 3), when
+        nothing that computes is frozen. None when the whole base is frozen.
     """
 
     base: keras.Model
+    facts: Facts
     freeze_till: int
     cut: int
-    front: keras.Model | None
+    width: int
     stem: keras.Model | None
-
-    @property
-    def width(self) -> int:
-        """V, the length of the pooled vector."""
-        last: keras.Model = self.front if self.stem is None else self.stem
-        return last.output_shape[1]
 
 
 class Inference(keras.layers.Layer):
@@ -64,35 +62,52 @@ def pool(pooling: str) -> keras.layers.Layer:
     return keras.layers.Flatten(name="pool")
 
 
-def take_apart(settings: Base, freeze_till: int | str, pooling: str, seed: int) -> Parts:
-    """Build the backbone, freeze its first layers, cut it, add preprocessing and pooling.
+def load_base(settings: Base, seed: int) -> keras.Model:
+    """Build the backbone with its weights; the seed decides them when there are none to load.
 
-    The base runs in inference mode everywhere, frozen or not. The seed decides the weights when
-    there are none to load. Raises ThawError when the weights file is not the one whose SHA-256
-    the settings state.
+    Raises ThawError when the weights file is not the one whose SHA-256 the settings state.
     """
     file = Path(settings.weights)
     if settings.sha256 is not None and file.is_file():
         check_sha256("base.sha256", file, sha256_of(file), settings.sha256)
     keras.utils.set_random_seed(seed)
-    base = build(settings.name, settings.weights, settings.image_size, settings.alpha)
-    count = frozen_layers(base, freeze_till)
+    return build(settings.name, settings.weights, settings.image_size, settings.alpha)
+
+
+def as_graph(base: keras.Model, name: str) -> Graph:
+    """The base with its preprocessing, in OpenVINO, with an output at each narrow point."""
+    facts = facts_of(base)
+    outputs = {f"after_{n}": base.layers[n - 1].output for n in facts.points if n > 1}
+    network = keras.Model(base.input, outputs)
+
+    def run(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        return network(preprocess(pictures, BACKBONES[name].preprocessing), training=False)
+
+    pictures = tf.TensorSpec((BATCH, *base.input_shape[1:]), tf.uint8, name="pictures")
+    return Graph(facts, ov.convert_model(tf.function(run, [pictures], autograph=False)))
+
+
+def take_apart(settings: Base, freeze_till: int | str, pooling: str, seed: int) -> Parts:
+    """Load the backbone, freeze its first layers, and cut off what is left to train.
+
+    The base runs in inference mode everywhere, frozen or not.
+    """
+    base = load_base(settings, seed)
+    facts = facts_of(base)
+    count, cut = facts.frozen(freeze_till), facts.cut(freeze_till)
     freeze(base, count)
-    halves = cut(base, count)
-    how = BACKBONES[settings.name].preprocessing
-    pictures = keras.Input(base.input_shape[1:], dtype="uint8", name="pictures")
-    if halves.prefix is None:
-        vector = pool(pooling)(Inference(base)(preprocess(pictures, how)))
-        stem = keras.Model(pictures, vector, name="stem")
-        return Parts(base, count, halves.cut, None, stem)
-    activations = Inference(halves.prefix)(preprocess(pictures, how))
-    if halves.tail is None:
-        front = keras.Model(pictures, pool(pooling)(activations), name="front")
-        return Parts(base, count, halves.cut, front, None)
-    stored = keras.Input(activations.shape[1:], name="activations")
-    vector = pool(pooling)(Inference(halves.tail)(stored))
-    front = keras.Model(pictures, activations, name="front")
-    return Parts(base, count, halves.cut, front, keras.Model(stored, vector, name="stem"))
+    _, height, width, channels = base.output_shape
+    length = channels if pooling == "average" else height * width * channels
+    stem = None
+    if cut < facts.layers:
+        tail = tail_of(base, cut)
+        if cut > 1:
+            stored = activations = keras.Input(tail.input_shape[1:], name="activations")
+        else:
+            stored = keras.Input(base.input_shape[1:], dtype="uint8", name="pictures")
+            activations = preprocess(stored, BACKBONES[settings.name].preprocessing)
+        stem = keras.Model(stored, pool(pooling)(Inference(tail)(activations)), name="stem")
+    return Parts(base, facts, count, cut, length, stem)
 
 
 def build_head(width: int, dense: list[int], dropout: float, classes: int) -> keras.Model:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from thaw.errors import ThawError
 from thaw.files import whole, write_json
-from thaw.model.features import Features
+from thaw.frozen.features import Features
 from thaw.model.freeze import trainable_parameters
 from thaw.model.network import Parts
 from thaw.params import Train
@@ -98,22 +98,31 @@ class Adam(keras.optimizers.Adam):
     variables as a network has, and half of the time before the first step goes into them.
     """
 
+    def apply(
+        self, grads: list[tf.Tensor], trainable_variables: list[keras.Variable] | None = None
+    ) -> None:
+        """Update the variables in place."""
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        betas = tf.constant(self.beta_1), tf.constant(self.beta_2)
+        self._of_this_step = (*[beta**step for beta in betas], *betas, tf.constant(self.epsilon))
+        super().apply(grads, trainable_variables)
+
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
         """Update `variable` and its two moments in place."""
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        beta1_power, beta2_power, beta1, beta2, epsilon = self._of_this_step
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
+            beta1_power=beta1_power,
+            beta2_power=beta2_power,
             lr=learning_rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
             grad=gradient,
         )
 
@@ -247,19 +256,19 @@ def fit(
 def train(
     parts: Parts,
     head: keras.Model,
-    train_rows: Examples,
-    val_rows: Examples,
+    features: Features,
+    classes: list[str],
     settings: Train,
     seed: int,
     key: dict[str, Any],
 ) -> Progress:
     """Train `head`, then `head` and `parts.stem`, and leave the best epoch's weights in them.
 
-    Where the whole base is frozen there is no second phase. While only the head learns, the stem
-    is a frozen layer like any other, so it too is run once. `key` tells this training from others:
-    a run with the same key continues one that was killed and ends as if it had not been. Loss:
-    sparse categorical cross-entropy; optimiser: Adam (Kingma & Ba 2015), with decoupled weight
-    decay (Loshchilov & Hutter 2019). Raises ThawError at the first loss that is not finite.
+    While only the head learns, it learns from the pooled vectors, since all that precedes it is
+    frozen. Where nothing else can learn there is no second phase. `key` tells this training from
+    others: a run with the same key continues one that was killed and ends as if it had not been.
+    Loss: sparse categorical cross-entropy; optimiser: Adam (Kingma & Ba 2015), with decoupled
+    weight decay (Loshchilov & Hutter 2019). Raises ThawError at the first loss that is not finite.
     """
     tf.config.experimental.enable_op_determinism()
     name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -267,51 +276,35 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     board = Path("logs/tensorboard") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     progress = read_progress(folder)
-    full = head
-    if parts.stem is not None:
-        full = keras.Model(parts.stem.input, head(parts.stem.output))
-    pooled, pooled_val = (
-        _pooled(parts.stem, rows, folder / f"{split}.npy", settings.batch_size)
-        for split, rows in (("train", train_rows), ("val", val_rows))
-    )
+
+    def phase(name: str, model: keras.Model, inputs: np.ndarray, epochs: int, rate: float) -> Phase:
+        rows = [_examples(inputs, features.rows, classes, split) for split in ("train", "val")]
+        return Phase(name, model, rows[0], rows[1], epochs, rate)
+
     alone = keras.Model(head.input, head.output)  # compiled in place of `head`, which is saved
     phases = [
-        Phase("head", alone, pooled, pooled_val, settings.head_epochs, settings.head_learning_rate)
+        phase("head", alone, features.pooled, settings.head_epochs, settings.head_learning_rate)
     ]
-    if len(full.trainable_weights) > len(head.trainable_weights):
-        epochs, rate = settings.epochs, settings.learning_rate
-        phases.append(Phase("head and tail", full, train_rows, val_rows, epochs, rate))
-    for phase in phases:
-        fit(phase, full, progress, folder, settings, seed, board)
+    full = head
+    if parts.stem is not None and features.activations is not None:
+        full = keras.Model(parts.stem.input, head(parts.stem.output))
+        if parts.stem.trainable_weights:
+            epochs, rate = settings.epochs, settings.learning_rate
+            phases.append(phase("head and tail", full, features.activations, epochs, rate))
+    for each in phases:
+        fit(each, full, progress, folder, settings, seed, board)
     read_arrays(folder / "best.npz", full.variables)
     shutil.rmtree(folder)
     log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
     return progress
 
 
-def _pooled(stem: keras.Model | None, examples: Examples, path: Path, batch_size: int) -> Examples:
-    """The examples as the head sees them, (N, V) float32 on disk."""
-    if stem is None:
-        return examples
-    if not path.exists():
-        with whole(path) as temporary:
-            shape = (len(examples.labels), stem.output_shape[1])
-            vectors = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
-            batches = Batches(examples, batch_size)
-            for index in tqdm(range(len(batches)), desc="pooled", unit="batch"):
-                start = index * batch_size
-                vectors[start : start + batch_size] = stem.predict_on_batch(batches[index][0])
-            vectors.flush()
-    every = np.arange(len(examples.labels))
-    return Examples(np.load(path, mmap_mode="r"), every, examples.labels)
-
-
-def examples(features: Features, classes: list[str], split: str) -> Examples:
+def _examples(inputs: np.ndarray, rows: pd.DataFrame, classes: list[str], split: str) -> Examples:
     """The rows of one split, with labels as positions in `classes`."""
-    chosen = np.flatnonzero(features.rows["split"] == split)
+    chosen = np.flatnonzero(rows["split"] == split)
     indices = {label: index for index, label in enumerate(classes)}
-    labels = features.rows["label"].iloc[chosen].map(indices).to_numpy(dtype=np.int64)
-    return Examples(features.activations, chosen, labels)
+    labels = rows["label"].iloc[chosen].map(indices).to_numpy(dtype=np.int64)
+    return Examples(inputs, chosen, labels)
 
 
 def write_result(

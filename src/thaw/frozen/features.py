@@ -1,4 +1,4 @@
-"""The frozen front of the network, run once over every picture and view, and kept on disk."""
+"""The frozen layers, run once over every picture and view, and what leaves them kept on disk."""
 
 import hashlib
 import json
@@ -6,25 +6,21 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import openvino as ov
 import pandas as pd
-import tensorflow as tf
 from tqdm import tqdm
 
 from thaw.data.images import batched, decode
 from thaw.errors import ThawError
 from thaw.files import whole, write_json
-from thaw.model.network import Parts
+from thaw.frozen.graph import BATCH, Facts, Graph
 from thaw.runtime import compile_model
 
 SHARD = 256  # rows that are computed, and kept when a run is killed, together
-BATCH = 32  # always the same, so that a row's activations do not depend on its neighbours
 
 
 @dataclass(frozen=True)
@@ -38,20 +34,16 @@ class Row:
     data: bytes
 
 
-def fingerprint(parts: Parts, precision: str, cache: str) -> dict[str, Any]:
-    """What the activations depend on, but for the pictures; compared by `check_fingerprint`."""
-    digest = hashlib.sha256()
-    for weight in parts.base.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    shape = parts.front.output_shape[1:] if parts.front else parts.base.input_shape[1:]
+def fingerprint(facts: Facts, cut: int, pooling: str, precision: str, cache: str) -> dict[str, Any]:
+    """What the arrays depend on, but for the pictures; compared by `check_fingerprint`."""
     return {
-        "base": parts.base.name,
-        "weights": digest.hexdigest(),
-        "image_size": parts.base.input_shape[1],
-        "cut": parts.cut,
-        "shape": list(shape),
+        "base": facts.name,
+        "weights": facts.weights,
+        "image_size": facts.image_size,
+        "cut": cut,
+        "pooling": pooling,
         "precision": precision,
-        "cache": cache if parts.front else "uint8",
+        "cache": cache,
     }
 
 
@@ -69,39 +61,49 @@ def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], where: st
 def write_features(
     folder: Path,
     rows: Callable[[], Iterator[Row]],
-    parts: Parts,
+    graph: Graph,
     made_with: dict[str, Any],
     workers: int,
 ) -> None:
-    """Run `parts.front` over all rows; write activations.npy, rows.csv and fingerprint.json.
+    """Run the frozen layers over all rows; write the arrays, rows.csv and fingerprint.json.
 
-    activations.npy has one row each, float16 or float32, or the uint8 pictures when nothing is
-    frozen. `rows` starts a new pass over the rows at each call. Finished shards are kept until
-    the whole is written, so that a killed run continues. Raises ThawError when an activation
-    does not fit the stored type.
+    pooled.npy has the pooled vector of the whole base for each row, which is what the head learns
+    from first; activations.npy, where a tail follows the cut, what leaves the cut, or the uint8
+    pictures when nothing that computes comes before it. Both are float16 or float32 otherwise.
+    `rows` starts a new pass over the rows at each call. Finished shards are kept until the whole
+    is written, so that a killed run continues. Raises ThawError when a value does not fit the
+    stored type.
     """
     listing, digest = _list(rows())
     made_with = made_with | {"rows": digest}
     key = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()[:16]
     shards = Path(".thaw/features") / key
-    front = _compile(parts.front, made_with["precision"]) if parts.front else None
-    shape = (len(listing), *made_with["shape"])
+    front = compile_model(
+        graph.front(made_with["cut"], made_with["pooling"]), made_with["precision"]
+    )
+    arrays: dict[str, np.memmap] = {}
     with (
         whole(folder) as temporary,
         tqdm(total=len(listing), desc="features", unit="row") as progress,
         ThreadPoolExecutor(workers) as pool,
     ):
         temporary.mkdir()
-        activations = np.lib.format.open_memmap(
-            temporary / "activations.npy", "w+", dtype=made_with["cache"], shape=shape
-        )
         start = 0
         for shard in batched(rows(), SHARD):
-            block = _shard(shards / f"{start:07d}.npy", shard, front, made_with, pool)
-            activations[start : start + len(block)] = block
-            start += len(block)
-            progress.update(len(block))
-        activations.flush()
+            block = _shard(shards / f"{start:07d}.npz", shard, front, made_with, pool)
+            for name, values in block.items():
+                if name not in arrays:
+                    arrays[name] = np.lib.format.open_memmap(
+                        temporary / f"{name}.npy",
+                        "w+",
+                        dtype=values.dtype,
+                        shape=(len(listing), *values.shape[1:]),
+                    )
+                arrays[name][start : start + len(values)] = values
+            start += len(shard)
+            progress.update(len(shard))
+        for array in arrays.values():
+            array.flush()
         pd.DataFrame(listing).to_csv(temporary / "rows.csv", index=False)
         write_json(temporary / "fingerprint.json", made_with)
     shutil.rmtree(shards)
@@ -117,39 +119,38 @@ def _list(rows: Iterator[Row]) -> tuple[list[dict[str, Any]], str]:
     return listing, digest.hexdigest()
 
 
-def _compile(front: keras.Model, precision: str) -> ov.CompiledModel:
-    pictures = tf.TensorSpec((BATCH, *front.input_shape[1:]), tf.uint8)
-    graph = tf.function(partial(front, training=False), [pictures], autograph=False)
-    return compile_model(ov.convert_model(graph), precision)
-
-
 def _shard(
     path: Path,
     rows: Sequence[Row],
-    front: ov.CompiledModel | None,
+    front: ov.CompiledModel,
     made_with: dict[str, Any],
     pool: ThreadPoolExecutor,
-) -> np.ndarray:
-    """The activations of a fixed run of rows, computed unless `path` has them already."""
+) -> dict[str, np.ndarray]:
+    """The arrays of a fixed run of rows, computed unless `path` has them already."""
     if path.exists():
-        return np.load(path)
+        with np.load(path) as kept:
+            return dict(kept)
     size = made_with["image_size"]
     pictures = np.stack(list(pool.map(lambda row: decode(row.data, size), rows)))
-    block = pictures if front is None else _run(front, pictures, made_with["cache"])
+    block = run_front(front, pictures, made_with["cache"])
+    if made_with["cut"] <= 1:
+        block["activations"] = pictures
     with whole(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, block)
+        np.savez(stream, **block)  # type: ignore[arg-type]
     return block
 
 
-def _run(front: ov.CompiledModel, pictures: np.ndarray, dtype: str) -> np.ndarray:
-    parts = []
+def run_front(front: ov.CompiledModel, pictures: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
+    """What `Graph.front` gives for any number of pictures, by name, as `dtype`."""
+    batches = []
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
         padded = np.pad(batch, [(0, BATCH - len(batch)), (0, 0), (0, 0), (0, 0)])
         with np.errstate(over="ignore"):  # an overflow is infinite, and refused below
-            parts.append(front(padded)[0][: len(batch)].astype(dtype))
-    block = np.concatenate(parts)
-    if not np.isfinite(block).all():
+            batches.append([x[: len(batch)].astype(dtype) for x in front(padded).to_tuple()])
+    arrays = map(np.concatenate, zip(*batches, strict=True))
+    block = dict(zip(("pooled", "activations"), arrays, strict=False))
+    if not all(np.isfinite(values).all() for values in block.values()):
         raise ThawError(
             f"every activation of the frozen layers must fit into {dtype}, but some do not: "
             "set compute.cache to float32"
@@ -159,17 +160,20 @@ def _run(front: ov.CompiledModel, pictures: np.ndarray, dtype: str) -> np.ndarra
 
 @dataclass(frozen=True)
 class Features:
-    """A written folder of activations, opened without reading them into memory."""
+    """A written folder of features, opened without reading the arrays into memory."""
 
-    activations: np.ndarray  # (rows, …), memory-mapped
+    pooled: np.ndarray  # (rows, V), memory-mapped
+    activations: np.ndarray | None  # (rows, …), memory-mapped; None where no tail follows the cut
     rows: pd.DataFrame  # name, view, label, split
     fingerprint: dict[str, Any]
 
     @classmethod
     def open(cls, folder: Path) -> "Features":
         """Open what `write_features` wrote."""
+        activations = folder / "activations.npy"
         return cls(
-            np.load(folder / "activations.npy", mmap_mode="r"),
+            np.load(folder / "pooled.npy", mmap_mode="r"),
+            np.load(activations, mmap_mode="r") if activations.exists() else None,
             pd.read_csv(folder / "rows.csv", dtype={"name": str, "label": str}),
             json.loads((folder / "fingerprint.json").read_text(encoding="utf-8")),
         )

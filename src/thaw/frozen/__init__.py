@@ -1,0 +1,1 @@
+"""The frozen layers of the base, run once, without Keras."""
