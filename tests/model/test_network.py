@@ -5,12 +5,14 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from thaw.errors import ThawError
 from thaw.files import sha256_of
 from thaw.frozen.features import run_front
 from thaw.frozen.graph import Graph
 from thaw.model.backbones import BACKBONES, build, preprocess
+from thaw.model.fold import FoldedConvolution, fold
 from thaw.model.freeze import facts_of, freeze, narrow_points, tail_of, trainable_parameters
 from thaw.model.network import as_graph, load_base, take_apart
 from thaw.params import Base
@@ -51,7 +53,7 @@ def test_cut_anywhere_the_front_followed_by_the_tail_is_the_whole_network(name, 
         )
         assert ("activations" in found) == (1 < cut < count)
         if "activations" in found:
-            feature_map = tail_of(base, cut)(found["activations"], training=False)
+            feature_map = fold(tail_of(base, cut))(found["activations"], training=False)
             np.testing.assert_allclose(feature_map / scale, expected / scale, atol=1e-5)
         freeze(base, freeze_till)
         free.append(trainable_parameters(base))
@@ -99,6 +101,28 @@ def test_with_everything_frozen_nothing_follows_the_cut():
     parts = take_apart(MOBILENET, "all", "average", seed=5)
     assert parts.stem is None
     assert parts.cut == parts.freeze_till == len(parts.base.layers)
+
+
+@pytest.mark.parametrize(("name", "normalisations"), [("MobileNetV2", 0), ("DenseNet121", 62)])
+def test_folded_batch_normalisation_has_the_gradients_of_the_layers_apart(name, normalisations):
+    base = small(name)
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # or scale and shift would be 1, 0
+            layer.set_weights([w + 0.1 * np.cos(np.arange(w.size)) for w in layer.get_weights()])
+    folded = fold(base)
+    apart = [layer for layer in folded.layers if type(layer) is keras.layers.BatchNormalization]
+    assert len(apart) == normalisations
+    assert any(isinstance(layer, FoldedConvolution) for layer in folded.layers)
+    pictures = np.random.default_rng(1).normal(size=(2, *base.input_shape[1:])).astype(np.float32)
+    gradients = []
+    for network in (base, folded):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.sin(network(pictures, training=False)))
+        gradients.append(tape.gradient(loss, [w.value for w in base.trainable_weights]))
+    assert len(folded.trainable_weights) == len(base.trainable_weights)
+    for expected, found in zip(*gradients, strict=True):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-3)
 
 
 def test_batch_normalisation_of_the_tail_stays_in_inference_mode_while_it_trains():

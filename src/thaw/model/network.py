@@ -10,6 +10,7 @@ import tensorflow as tf
 from thaw.files import check_sha256, sha256_of
 from thaw.frozen.graph import BATCH, Facts, Graph
 from thaw.model.backbones import BACKBONES, build, preprocess
+from thaw.model.fold import fold
 from thaw.model.freeze import facts_of, freeze, tail_of
 from thaw.params import Base
 
@@ -100,7 +101,7 @@ def take_apart(settings: Base, freeze_till: int | str, pooling: str, seed: int) 
     length = channels if pooling == "average" else height * width * channels
     stem = None
     if cut < facts.layers:
-        tail = tail_of(base, cut)
+        tail = fold(tail_of(base, cut))
         if cut > 1:
             stored = activations = keras.Input(tail.input_shape[1:], name="activations")
         else:
