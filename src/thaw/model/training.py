@@ -231,8 +231,8 @@ def fit(
         jit_compile=False,
     )
     model.optimizer.build(model.trainable_variables)
-    inputs, labels = Batches(phase.val, 1)[0]
-    model.compute_metrics(inputs, labels, model(inputs))  # else TensorFlow traces a step twice
+    # Metrics build themselves at their first use, and TensorFlow would trace a step twice for it.
+    model.compute_metrics(None, np.zeros(1), np.zeros((1, *model.output_shape[1:])))
     model.reset_metrics()
     if done:
         read_arrays(folder / "latest.npz", [*model.variables, *model.optimizer.variables])
