@@ -8,7 +8,6 @@ ratio of their medians. Prints a Markdown table, and writes it to benchmarks/res
 numbers to benchmarks/results.json.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -21,7 +20,8 @@ import numpy as np
 from thaw.data.images import decode, read_rows
 from thaw.files import whole, write_json
 from thaw.frozen.features import run_front
-from thaw.model.network import as_graph, build_head, put_together, take_apart
+from thaw.model.backbones import BACKBONES, preprocess
+from thaw.model.network import Inference, as_graph, build_head, pool, take_apart
 from thaw.model.training import Adam, Batches, Examples
 from thaw.params import Params, load
 from thaw.runtime import compile_model
@@ -54,24 +54,24 @@ def epoch(model: keras.Model, data: Examples, batch_size: int) -> Callable[[], o
 
 
 def epochs(params: Params, freeze_till: int | str, pictures: np.ndarray) -> dict[str, float]:
-    """An epoch through the whole network, and one on the activations of its frozen front."""
-    settings = params.train
-    parts = take_apart(params.base, freeze_till, settings.pooling, params.seed)
-    if parts.cut <= 1:
-        sys.exit("nothing is frozen: raise train.freeze_till to measure what freezing saves")
-    front = as_graph(parts.base, params.base.name).front(parts.cut, settings.pooling)
-    found = run_front(compile_model(front, "float32"), pictures, "float32")
+    """An epoch through the whole network as Keras has it, and one of what the train stage fits."""
+    base, settings = params.base, params.train
+    parts = take_apart(base, freeze_till, settings.pooling, params.seed)
     head = build_head(parts.width, settings.dense, settings.dropout, 2)
-    rest = head if parts.stem is None else keras.Model(parts.stem.input, head(parts.stem.output))
-    network = put_together(parts.base, params.base.name, settings.pooling, head)
+    inputs = keras.Input(pictures.shape[1:], dtype="uint8")
+    feature_map = Inference(parts.base)(preprocess(inputs, BACKBONES[base.name].preprocessing))
+    network = keras.Model(inputs, head(pool(settings.pooling)(feature_map)))
+    front = as_graph(parts.base, base.name).front(parts.cut, settings.pooling)
+    found = run_front(compile_model(front, "float32"), pictures, "float32")
+    if parts.stem is None:
+        rest, kept = head, found["pooled"]
+    else:
+        rest = keras.Model(parts.stem.input, head(parts.stem.output))
+        kept = found.get("activations", pictures)
     rows, labels = np.arange(len(pictures)), np.arange(len(pictures)) % 2
     return compare(
         epoch(network, Examples(pictures, rows, labels), settings.batch_size),
-        epoch(
-            rest,
-            Examples(found.get("activations", found["pooled"]), rows, labels),
-            settings.batch_size,
-        ),
+        epoch(rest, Examples(kept, rows, labels), settings.batch_size),
     )
 
 
@@ -90,6 +90,9 @@ def main() -> None:
     rows = islice(read_rows("data/images.parquet", ["bytes"]), ROWS)
     pictures = np.stack([decode(row["bytes"], size) for row in rows])
     results = {
+        "an epoch, nothing frozen: whole network / normalisation folded": epochs(
+            params, 0, pictures
+        ),
         "an epoch, default depth: whole network / cached activations": epochs(
             params, params.train.freeze_till, pictures
         ),
