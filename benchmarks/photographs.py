@@ -25,7 +25,8 @@ RUNS = [  # what, setup, width, further settings; the first run has an empty cac
         "MobileNetV2 0.35, last blocks trained",
         "mobilenetv2",
         0.35,
-        f"train.freeze_till=116 train.head_epochs=6 train.epochs=5 {LINEAR}",
+        "train.freeze_till=116 train.head_epochs=6 train.epochs=5 train.learning_rate=0.00003 "
+        + LINEAR,
     ),
     ("setup `mobilenetv2` as it is", "mobilenetv2", 1.0, ""),
     ("setup `vgg16`, random weights", "vgg16", None, "base.weights=none"),

@@ -61,17 +61,14 @@ def fold(network: keras.Model) -> keras.Model:
         if not isinstance(operation, keras.layers.InputLayer):
             for tensor in keras.tree.flatten(operation.input):
                 seen_by.setdefault(id(tensor), []).append(operation)
-    absorbed, folded = set(), {}
+    folded = {}  # the convolution of each normalisation, by the name of the latter
     for layer in network.layers:
-        if type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D):
-            follow = seen_by.get(id(layer.output), [])
-            if (
-                len(follow) == 1
-                and isinstance(follow[0], keras.layers.BatchNormalization)
-                and layer.activation is keras.activations.linear
-            ):
-                absorbed.add(layer.name)
-                folded[follow[0].name] = layer
+        plain = type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        if plain and layer.activation is keras.activations.linear:
+            match seen_by.get(id(layer.output)):
+                case [keras.layers.BatchNormalization(name=name)]:
+                    folded[name] = layer
+    absorbed = {layer.name for layer in folded.values()}
 
     def put(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in absorbed:
