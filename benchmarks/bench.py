@@ -49,7 +49,7 @@ def compare(before: Callable[[], object], after: Callable[[], object]) -> dict[s
 
 def epoch(model: keras.Model, data: Examples, batch_size: int) -> Callable[[], object]:
     """One epoch of training `model`, as the train stage does it."""
-    model.compile(Adam(1e-5), loss="sparse_categorical_crossentropy")
+    model.compile(Adam(1e-5), loss="sparse_categorical_crossentropy", jit_compile=False)
     return lambda: model.fit(Batches(data, batch_size), shuffle=False, verbose=0)
 
 
@@ -90,9 +90,6 @@ def main() -> None:
     rows = islice(read_rows("data/images.parquet", ["bytes"]), ROWS)
     pictures = np.stack([decode(row["bytes"], size) for row in rows])
     results = {
-        "an epoch, nothing frozen: whole network / normalisation folded": epochs(
-            params, 0, pictures
-        ),
         "an epoch, default depth: whole network / cached activations": epochs(
             params, params.train.freeze_till, pictures
         ),
