@@ -81,6 +81,16 @@ def test_a_bundle_that_looks_both_ways_averages_a_picture_and_its_mirror_image(b
     np.testing.assert_allclose(maps_of_turned[..., ::-1], maps, atol=ATOL * maps.max())
 
 
+def test_fixed_tensors_of_a_backbone_are_no_inputs_of_its_bundle(tmp_path):
+    parts = take_apart(Base("EfficientNetB0", None, "none", None, 32), "all", "average", seed=4)
+    head = build_head(parts.width, [], 0.3, 2)
+    model = put_together(parts.base, "EfficientNetB0", "average", head)
+    write_bundle(tmp_path / "b", model, ["Ant", "Bee"], "average", Export(18, False), FACTS)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    found, _ = Predictor(tmp_path / "b").predict(pictures)
+    np.testing.assert_allclose(found, model(pictures), atol=ATOL)
+
+
 def test_the_manifest_says_what_is_in_the_bundle(bundle):
     predictor = Predictor(bundle[0])
     assert predictor.labels == ["Ant", "Bee", "Cow"] == predictor.manifest["labels"]

@@ -123,6 +123,8 @@ def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         exported, _ = tf2onnx.convert.from_function(function, [pictures], opset=opset)
+    # The fixed tensors of a Normalization layer are constants by now, but still listed as inputs.
+    del exported.graph.input[1:]
     rename(exported.graph)
     return exported
 
