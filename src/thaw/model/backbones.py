@@ -52,7 +52,8 @@ BACKBONES = {
     "Xception": Backbone("Xception", "scale", smallest=71),
     "InceptionV3": Backbone("InceptionV3", "scale", smallest=75),
     "NASNetMobile": Backbone("NASNetMobile", "scale"),
-    "ConvNeXtTiny": Backbone("ConvNeXtTiny", "inside"),
+    # Smaller, its last feature map would be one point, and what tf2onnx makes of it wrong.
+    "ConvNeXtTiny": Backbone("ConvNeXtTiny", "inside", smallest=64),
 }
 
 

@@ -3,11 +3,14 @@
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
@@ -120,13 +123,43 @@ def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
     os.environ["TF2ONNX_CATCH_ERRORS"] = "false"  # else it copies the graph before each optimiser
     pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="pictures")
     function = tf.function(partial(model, training=False), [pictures], autograph=False)
-    with warnings.catch_warnings():
+    with functions_inlined(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        exported, _ = tf2onnx.convert.from_function(function, [pictures], opset=opset)
-    # The fixed tensors of a Normalization layer are constants by now, but still listed as inputs.
-    del exported.graph.input[1:]
-    rename(exported.graph)
+        traced = function.get_concrete_function()
+        exported, _ = tf2onnx.convert.from_function(
+            function, [pictures], opset, custom_op_handlers={"Erfc": (erfc, [])}
+        )
+    # What the network holds besides its weights, as a Normalization layer its mean, tf2onnx takes
+    # for inputs.
+    graph = exported.graph
+    used = {tensor for node in graph.node for tensor in node.input}
+    for value, inside in traced.graph.captures:
+        if inside.name in used and value.dtype != tf.resource:
+            graph.initializer.append(onnx.numpy_helper.from_array(value.numpy(), inside.name))
+    del graph.input[1:]
+    rename(graph)
     return exported
+
+
+@contextmanager
+def functions_inlined() -> Iterator[None]:
+    """Functions within a function are traced as part of it; tf2onnx knows no calls.
+
+    Keras has such ones for grouped convolutions, which are those of ConvNeXt.
+    """
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def erfc(graph: tf2onnx.graph.Graph, node: tf2onnx.graph.Node, name: str, _: list[str]) -> None:
+    """1 - erf(x): tf2onnx does not know TensorFlow's Erfc, of which GELU is made."""
+    one = graph.make_const(f"{name}_one", np.ones((), np.float32)).output[0]
+    erf = graph.make_node("Erf", list(node.input)).output[0]
+    graph.replace_inputs(node, [one, erf])
+    node.type = "Sub"
 
 
 def rename(graph: onnx.GraphProto) -> None:
