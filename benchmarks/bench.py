@@ -22,7 +22,7 @@ from thaw.files import whole, write_json
 from thaw.frozen.features import run_front
 from thaw.model.backbones import BACKBONES, preprocess
 from thaw.model.network import Inference, as_graph, build_head, pool, take_apart
-from thaw.model.training import Adam, Batches, Examples
+from thaw.model.training import Adam, Examples, batches
 from thaw.params import Params, load
 from thaw.runtime import compile_model
 from thaw.serving.predictor import Predictor
@@ -50,7 +50,7 @@ def compare(before: Callable[[], object], after: Callable[[], object]) -> dict[s
 def epoch(model: keras.Model, data: Examples, batch_size: int) -> Callable[[], object]:
     """One epoch of training `model`, as the train stage does it."""
     model.compile(Adam(1e-5), loss="sparse_categorical_crossentropy", jit_compile=False)
-    return lambda: model.fit(Batches(data, batch_size), shuffle=False, verbose=0)
+    return lambda: model.fit(batches(data, batch_size), shuffle=False, verbose=0)
 
 
 def epochs(params: Params, freeze_till: int | str, pictures: np.ndarray) -> dict[str, float]:

@@ -1,10 +1,11 @@
 """Training on cached activations: first the head, then head and tail; the best epoch stays."""
 
 import hashlib
+import itertools
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -64,31 +65,37 @@ class Progress:
         return sum(entry["phase"] == phase for entry in self.history)
 
 
-class Batches(keras.utils.PyDataset):
-    """Batches in an order that depends only on the seed and the epoch, so that runs can resume."""
+def batches(
+    examples: Examples, size: int, seed: int | None = None, epoch: int = 0
+) -> tf.data.Dataset:
+    """Batches, each time in another order when there is a seed.
 
-    def __init__(self, examples: Examples, size: int, seed: int | None = None, epoch: int = 0):
-        super().__init__()
-        self.examples, self.size, self.seed, self.epoch = examples, size, seed, epoch
-        self._order = np.arange(len(examples.labels))
+    The order depends only on the seed and the epoch, counted from `epoch`, so that runs can resume.
+    """
+    count = len(examples.labels)
+    epochs = itertools.count(epoch)
 
-    def __len__(self) -> int:
-        return -(-len(self._order) // self.size)
+    def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.arange(count)
+        if seed is not None:
+            order = np.random.default_rng([seed, next(epochs)]).permutation(count)
+        for start in range(0, count, size):
+            chosen = np.sort(order[start : start + size])
+            inputs = examples.inputs[examples.rows[chosen]]
+            if inputs.dtype == np.float16:
+                inputs = inputs.astype(np.float32)
+            yield inputs, examples.labels[chosen]
 
-    def on_epoch_begin(self) -> None:
-        """Shuffle, when there is a seed."""
-        if self.seed is not None:
-            self._order = np.random.default_rng([self.seed, self.epoch]).permutation(
-                len(self._order)
-            )
-            self.epoch += 1
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = np.sort(self._order[index * self.size : (index + 1) * self.size])
-        inputs = self.examples.inputs[self.examples.rows[chosen]]
-        if inputs.dtype == np.float16:
-            inputs = inputs.astype(np.float32)
-        return inputs, self.examples.labels[chosen]
+    kind = tf.uint8 if examples.inputs.dtype == np.uint8 else tf.float32
+    signature = (
+        tf.TensorSpec((None, *examples.inputs.shape[1:]), kind),
+        tf.TensorSpec((None,), tf.int64),
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread holds up the end of an epoch, often for seconds
+    dataset = tf.data.Dataset.from_generator(read, output_signature=signature).prefetch(2)
+    steps = tf.data.experimental.assert_cardinality(-(-count // size))
+    return dataset.apply(steps).with_options(options)
 
 
 class Adam(keras.optimizers.Adam):
@@ -240,8 +247,8 @@ def fit(
     elif progress.history:
         read_arrays(folder / "best.npz", full.variables)
     model.fit(
-        Batches(phase.train, settings.batch_size, seed, len(progress.history)),
-        validation_data=Batches(phase.val, settings.batch_size),
+        batches(phase.train, settings.batch_size, seed, len(progress.history)),
+        validation_data=batches(phase.val, settings.batch_size),
         initial_epoch=done,
         epochs=phase.epochs,
         callbacks=[
