@@ -18,7 +18,7 @@ repro: .venv/installed  ## run the pipeline on params.yaml and show its metrics
 	@echo "plots are in plots/ (start with plots/overview.png); dvc plots show makes a page of them"
 
 test: .venv/installed  ## the whole test suite
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 bench: repro  ## what running frozen layers once saves, and the bundle
 	python benchmarks/bench.py
