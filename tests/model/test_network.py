@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from smallest import smallest
 
 from thaw.errors import ThawError
 from thaw.files import sha256_of
@@ -23,9 +24,7 @@ MOBILENET = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, im
 
 def small(name: str, seed: int = 3) -> keras.Model:
     """A row of the table with random weights, as small as it may be."""
-    row = BACKBONES[name]
-    alpha = 0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None
-    return load_base(Base(name, alpha, "none", None, max(row.smallest, 32)), seed)
+    return load_base(smallest(name), seed)
 
 
 def some_pictures(base: keras.Model, count: int) -> np.ndarray:
