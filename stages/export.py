@@ -1,12 +1,11 @@
-"""Export the best model as the bundle that is evaluated, explained and served."""
+"""Make the bundle of the trained classifier: what is evaluated, explained and served."""
 
 import json
 from pathlib import Path
 
+from thaw.bundle import write_bundle
 from thaw.data.images import read_classes
 from thaw.frozen.features import check_fingerprint
-from thaw.model.export import write_bundle
-from thaw.model.saved import load_model
 from thaw.params import Declared
 from thaw.stage import run
 
@@ -18,12 +17,12 @@ def main(params: Declared) -> None:
     check_fingerprint(best["features"], features, "data/features")
     write_bundle(
         Path("models/bundle"),
-        load_model(Path("models/model.keras")),
+        Path("models/classifier.onnx"),
         read_classes("data/images.parquet"),
-        params.train.pooling,
-        params.export,
+        params.export.mirror,
         {
             "base": params.base.name,
+            "image_size": features["image_size"],
             "precision": params.compute.precision,
             "freeze_till": best["freeze_till"],
             "trainable_parameters": best["trainable_parameters"],

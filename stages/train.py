@@ -1,18 +1,24 @@
 """Train head and tail on the cached activations; keep the epoch that is best on validation."""
 
+import shutil
 from pathlib import Path
 
 from thaw.data.images import read_classes
 from thaw.frozen.features import Features, check_fingerprint, fingerprint
+from thaw.model.export import write_onnx
 from thaw.model.network import build_head, put_together, take_apart
 from thaw.model.saved import save_model
-from thaw.model.training import train, write_result
+from thaw.model.training import folder_of, train, write_result
 from thaw.params import Declared
 from thaw.stage import run
 
 
 def main(params: Declared) -> None:
-    """Write models/model.keras and outputs/train."""
+    """Write models/model.keras, models/classifier.onnx and outputs/train.
+
+    ONNX is written here, while TensorFlow and the network are at hand: starting them again would
+    take longer than it takes to train a head.
+    """
     settings, compute = params.train, params.compute
     parts = take_apart(params.base, settings.freeze_till, settings.pooling, params.seed)
     features = Features.open(Path("data/features"))
@@ -23,17 +29,12 @@ def main(params: Declared) -> None:
     classes = read_classes("data/images.parquet")
     head = build_head(parts.width, settings.dense, settings.dropout, len(classes))
     model = put_together(parts.base, params.base.name, settings.pooling, head)
-    progress = train(
-        parts,
-        head,
-        features,
-        classes,
-        settings,
-        params.seed,
-        key={"features": features.fingerprint, "train": params.read()},
-    )
+    unfinished = folder_of({"features": features.fingerprint, "train": params.read()})
+    progress = train(parts, head, features, classes, settings, params.seed, unfinished)
     save_model(model, Path("models/model.keras"))
+    write_onnx(Path("models/classifier.onnx"), model, settings.pooling)
     write_result(Path("outputs/train"), progress, parts, model, features.fingerprint)
+    shutil.rmtree(unfinished)
 
 
 if __name__ == "__main__":

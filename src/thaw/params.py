@@ -94,7 +94,6 @@ class Compute:
 class Export:
     """The bundle."""
 
-    opset: int  # ONNX operator set
     mirror: bool  # average over a picture and its mirror image; asking takes twice as long
 
 

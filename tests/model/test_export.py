@@ -8,15 +8,15 @@ import pytest
 import tensorflow as tf
 from smallest import smallest
 
+from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.model.backbones import BACKBONES
-from thaw.model.export import write_bundle
+from thaw.model.export import write_onnx
 from thaw.model.network import build_head, pool, put_together, take_apart
-from thaw.params import Base, Export
+from thaw.params import Base
 from thaw.serving.predictor import Predictor
 
 ATOL = 1e-4
-FACTS = {"precision": "float32", "base": "MobileNetV2"}
 
 
 @pytest.fixture(scope="module", params=[("average", [16, 8]), ("flatten", []), ("flatten", [12])])
@@ -34,8 +34,16 @@ def write(folder, name, parts, pooling, dense):
     model = put_together(parts.base, name, pooling, head)
     to_vector = keras.Model(model.input, model.get_layer("pool").output)
     tell_apart(head, to_vector(pictures).numpy())
-    write_bundle(folder, model, ["Ant", "Bee", "Cow"], pooling, Export(18, False), FACTS)
+    write_onnx(folder.parent / "classifier.onnx", model, pooling)
+    bundled(folder, model, mirror=False)
     return folder, model, pictures, pooling
+
+
+def bundled(folder, model, mirror):
+    """Make the bundle of the classifier that lies beside it."""
+    facts = {"precision": "float32", "image_size": model.input_shape[1]}
+    labels = ["Ant", "Bee", "Cow"]
+    write_bundle(folder, folder.parent / "classifier.onnx", labels, mirror, facts)
 
 
 def tell_apart(head, vectors):
@@ -87,10 +95,10 @@ def test_the_bundle_of_every_backbone_agrees(name, tmp_path):
     check_agreement(*write(tmp_path / "bundle", name, parts, "average", [8]))
 
 
-def test_a_bundle_that_looks_both_ways_averages_a_picture_and_its_mirror_image(bundle, tmp_path):
-    folder, model, pictures, pooling = bundle
-    write_bundle(tmp_path / "both", model, ["Ant", "Bee", "Cow"], pooling, Export(18, True), FACTS)
-    both = Predictor(tmp_path / "both")
+def test_a_bundle_that_looks_both_ways_averages_a_picture_and_its_mirror_image(bundle):
+    folder, model, pictures, _ = bundle
+    bundled(folder.with_name("both"), model, mirror=True)
+    both = Predictor(folder.with_name("both"))
     turned = np.ascontiguousarray(pictures[:, :, ::-1])
     probabilities, heatmaps = Predictor(folder).predict(pictures)
     of_turned, maps_of_turned = Predictor(folder).predict(turned)

@@ -15,7 +15,7 @@ from thaw.model import training
 from thaw.model.freeze import freeze
 from thaw.model.network import as_graph, build_head, put_together, take_apart
 from thaw.model.saved import load_model, save_model
-from thaw.model.training import train
+from thaw.model.training import folder_of, train
 from thaw.params import Base, Train
 from thaw.runtime import compile_model
 
@@ -53,9 +53,9 @@ def features(tmp_path, monkeypatch):
     return Features(pooled, activations, rows, {})
 
 
-def trained(features, settings=SETTINGS):
+def trained(features, settings=SETTINGS, folder="work"):
     parts, head = network()
-    progress = train(parts, head, features, ["Cat", "Dog"], settings, seed=4, key={"test": "one"})
+    progress = train(parts, head, features, ["Cat", "Dog"], settings, 4, Path(folder))
     return progress, parts, head
 
 
@@ -88,13 +88,20 @@ def test_the_weights_left_are_those_of_the_epoch_with_the_lowest_validation_loss
 
 
 def test_two_runs_give_the_same_digits(features):
-    first, second = trained(features), trained(features)
+    first, second = trained(features), trained(features, folder="other")
     assert first[0].history == second[0].history
     for one, other in zip(weights(*first[1:]), weights(*second[1:]), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("killed_after", [1, 3])
+def test_each_training_has_a_folder_of_its_own():
+    key = {"features": {"cut": 144}, "train": {"seed": 4, "train": SETTINGS}}
+    assert folder_of(key) == folder_of(dict(key))
+    other = key["train"] | {"train": replace(SETTINGS, dropout=0.2)}
+    assert folder_of(key) != folder_of(key | {"train": other})
+
+
+@pytest.mark.parametrize("killed_after", [1, 3, 4])
 def test_a_killed_run_continues_and_ends_the_same(features, monkeypatch, killed_after):
     expected = trained(features)
     write = training.write_progress
@@ -106,9 +113,9 @@ def test_a_killed_run_continues_and_ends_the_same(features, monkeypatch, killed_
 
     monkeypatch.setattr(training, "write_progress", write_then_die)
     with pytest.raises(KeyboardInterrupt):
-        trained(features)
+        trained(features, folder="killed")
     monkeypatch.setattr(training, "write_progress", write)
-    continued = trained(features)
+    continued = trained(features, folder="killed")
     assert continued[0] == expected[0]
     for one, other in zip(weights(*continued[1:]), weights(*expected[1:]), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -147,7 +154,7 @@ def test_with_the_whole_base_frozen_only_the_head_learns(tmp_path, monkeypatch):
     rows = pd.DataFrame({"label": ["Cat", "Dog"] * 16, "split": ["train"] * 24 + ["val"] * 8})
     vectors = np.random.default_rng(2).normal(size=(32, parts.width)).astype(np.float32)
     features = Features(vectors, None, rows, {})
-    progress = train(parts, head, features, ["Cat", "Dog"], SETTINGS, seed=4, key={})
+    progress = train(parts, head, features, ["Cat", "Dog"], SETTINGS, 4, Path("work"))
     assert [entry["phase"] for entry in progress.history] == ["head"] * SETTINGS.head_epochs
 
 
@@ -169,8 +176,8 @@ def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, 
         (whole, other, pictures),
     ):
         features = Features(found["pooled"], inputs, rows, {})
-        key = {"inputs": str(inputs.dtype)}
-        progress = train(parts, head, features, ["Cat", "Dog"], SETTINGS, seed=4, key=key)
+        folder = Path(str(inputs.dtype))
+        progress = train(parts, head, features, ["Cat", "Dog"], SETTINGS, 4, folder)
         losses.append([(entry["loss"], entry["val_loss"]) for entry in progress.history])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     assert losses[0][0] != losses[0][-1]

@@ -1,4 +1,4 @@
-"""The bundle: one ONNX graph with probabilities and Grad-CAM heat maps, labels, and hashes."""
+"""The trained classifier as one ONNX graph, with probabilities and Grad-CAM heat maps."""
 
 import logging
 import os
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,9 +14,10 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
-from thaw.files import sha256_of, whole, write_json
+from thaw.files import whole
 from thaw.model.network import pool
-from thaw.params import Export
+
+OPSET = 18  # of ONNX operators, the newest that tf2onnx writes
 
 
 class GradCam(keras.layers.Layer):
@@ -69,51 +69,18 @@ def with_heatmaps(classifier: keras.Model, pooling: str) -> keras.Model:
     )
 
 
-def both_ways(model: keras.Model) -> keras.Model:
-    """`model` on a picture and on its mirror image, averaged (Krizhevsky et al. 2012, 4.1).
+def write_onnx(path: Path, classifier: keras.Model, pooling: str) -> None:
+    """Write the classifier with its heat maps as ONNX.
 
-    The heat maps of the mirror image are turned back before they are averaged.
+    It takes uint8 RGB `pictures` (N, S, S, 3), 0–255, and gives `probabilities` (N, classes) and
+    `heatmaps` (N, classes, h, w), both float32. The same weights give the same bytes where Python
+    hashes strings alike: tf2onnx goes through sets of names.
     """
-    ops = keras.ops
-    pictures = keras.Input(model.input_shape[1:], dtype="uint8", name="pictures")
-    outputs = model(ops.concatenate([pictures, pictures[:, :, ::-1]]))
-    split = {name: ops.reshape(x, (2, -1, *x.shape[1:])) for name, x in outputs.items()}
-    straight, mirrored = split["heatmaps"][0], split["heatmaps"][1]
-    heatmaps = (straight + mirrored[..., ::-1]) / 2
-    probabilities = ops.mean(split["probabilities"], axis=0)
-    return keras.Model(pictures, {"probabilities": probabilities, "heatmaps": heatmaps})
+    with whole(path) as temporary:
+        onnx.save(to_onnx(with_heatmaps(classifier, pooling)), temporary)
 
 
-def write_bundle(
-    folder: Path,
-    classifier: keras.Model,
-    labels: list[str],
-    pooling: str,
-    settings: Export,
-    facts: dict[str, Any],
-) -> None:
-    """Write model.onnx, labels.json and manifest.json, with the SHA-256 of each part.
-
-    model.onnx takes uint8 RGB `pictures` (N, S, S, 3), 0–255, and gives `probabilities`
-    (N, classes) and `heatmaps` (N, classes, h, w), both float32. `facts` go into the manifest.
-    """
-    with whole(folder) as temporary:
-        temporary.mkdir()
-        model = with_heatmaps(classifier, pooling)
-        if settings.mirror:
-            model = both_ways(model)
-        onnx.save(to_onnx(model, settings.opset), temporary / "model.onnx")
-        write_json(temporary / "labels.json", labels)
-        parts = ("model.onnx", "labels.json")
-        manifest = facts | {
-            "labels": labels,
-            "image_size": classifier.input_shape[1],
-            "sha256": {name: sha256_of(temporary / name) for name in parts},
-        }
-        write_json(temporary / "manifest.json", manifest)
-
-
-def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
+def to_onnx(model: keras.Model) -> onnx.ModelProto:
     """Export with tf2onnx, with inputs and outputs named as in the model and a batch of any size.
 
     Not through `model.export`, which traces the network three times for a SavedModel that is
@@ -127,7 +94,7 @@ def to_onnx(model: keras.Model, opset: int) -> onnx.ModelProto:
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         traced = function.get_concrete_function()
         exported, _ = tf2onnx.convert.from_function(
-            function, [pictures], opset, custom_op_handlers={"Erfc": (erfc, [])}
+            function, [pictures], OPSET, custom_op_handlers={"Erfc": (erfc, [])}
         )
     # What the network holds besides its weights, as a Normalization layer its mean, tf2onnx takes
     # for inputs.
@@ -147,11 +114,12 @@ def functions_inlined() -> Iterator[None]:
 
     Keras has such ones for grouped convolutions, which are those of ConvNeXt.
     """
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
         yield
     finally:
-        tf.config.run_functions_eagerly(False)
+        tf.config.run_functions_eagerly(before)
 
 
 def erfc(graph: tf2onnx.graph.Graph, node: tf2onnx.graph.Node, name: str, _: list[str]) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -73,6 +72,7 @@ def batches(
     The order depends only on the seed and the epoch, counted from `epoch`, so that runs can resume.
     """
     count = len(examples.labels)
+    kind = np.uint8 if examples.inputs.dtype == np.uint8 else np.float32
     epochs = itertools.count(epoch)
 
     def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -82,11 +82,8 @@ def batches(
         for start in range(0, count, size):
             chosen = np.sort(order[start : start + size])
             inputs = examples.inputs[examples.rows[chosen]]
-            if inputs.dtype == np.float16:
-                inputs = inputs.astype(np.float32)
-            yield inputs, examples.labels[chosen]
+            yield inputs.astype(kind, copy=False), examples.labels[chosen]
 
-    kind = tf.uint8 if examples.inputs.dtype == np.uint8 else tf.float32
     signature = (
         tf.TensorSpec((None, *examples.inputs.shape[1:]), kind),
         tf.TensorSpec((None,), tf.int64),
@@ -260,6 +257,12 @@ def fit(
     )
 
 
+def folder_of(key: dict[str, Any]) -> Path:
+    """Where the training that `key` tells from all others keeps how far it came."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return Path(".thaw/train") / name
+
+
 def train(
     parts: Parts,
     head: keras.Model,
@@ -267,19 +270,17 @@ def train(
     classes: list[str],
     settings: Train,
     seed: int,
-    key: dict[str, Any],
+    folder: Path,
 ) -> Progress:
     """Train `head`, then `head` and `parts.stem`, and leave the best epoch's weights in them.
 
     While only the head learns, it learns from the pooled vectors, since all that precedes it is
-    frozen. Where nothing else can learn there is no second phase. `key` tells this training from
-    others: a run with the same key continues one that was killed and ends as if it had not been.
+    frozen. Where nothing else can learn there is no second phase. A killed run leaves in `folder`
+    how far it came; one with the same folder continues it, and ends as if it had not been killed.
     Loss: sparse categorical cross-entropy; optimiser: Adam (Kingma & Ba 2015), with decoupled
     weight decay (Loshchilov & Hutter 2019). Raises ThawError at the first loss that is not finite.
     """
     tf.config.experimental.enable_op_determinism()
-    name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    folder = Path(".thaw/train") / name
     folder.mkdir(parents=True, exist_ok=True)
     board = Path("logs/tensorboard") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     progress = read_progress(folder)
@@ -301,7 +302,6 @@ def train(
     for each in phases:
         fit(each, full, progress, folder, settings, seed, board)
     read_arrays(folder / "best.npz", full.variables)
-    shutil.rmtree(folder)
     log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
     return progress
 
