@@ -80,12 +80,14 @@ def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
         axes.plot(history["epoch"], values, color=colour, marker=marker, markersize=4, label=part)
     for row in switches(history).itertuples():
         axes.axvline(row.epoch - 0.5, color=GREY, linestyle=":", linewidth=1.5)
+        late = row.epoch > history["epoch"].max() / 2  # more room before the line than behind it
         axes.annotate(
             f"{row.phase} →",
             (row.epoch - 0.5, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(4, -11),
+            xytext=(-4 if late else 4, -11),
             textcoords="offset points",
+            ha="right" if late else "left",
             color=GREY,
             fontsize=9,
         )
