@@ -9,7 +9,7 @@ from thaw.data.split import read_split
 from thaw.frozen.features import Row, fingerprint, write_features
 from thaw.frozen.graph import Graph
 from thaw.params import Declared
-from thaw.stage import run
+from thaw.stage import run, unfinished
 
 
 def rows() -> Iterator[Row]:
@@ -28,7 +28,7 @@ def main(params: Declared) -> None:
     graph = Graph.open(Path("models/base"))
     cut = graph.facts.cut(train.freeze_till)
     made_with = fingerprint(graph.facts, cut, train.pooling, compute.precision, compute.cache)
-    write_features(Path("data/features"), rows, graph, made_with, cores())
+    write_features(Path("data/features"), rows, graph, made_with, cores(), unfinished)
 
 
 if __name__ == "__main__":

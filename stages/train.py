@@ -8,9 +8,9 @@ from thaw.frozen.features import Features, check_fingerprint, fingerprint
 from thaw.model.export import write_onnx
 from thaw.model.network import build_head, put_together, take_apart
 from thaw.model.saved import save_model
-from thaw.model.training import folder_of, train, write_result
+from thaw.model.training import train, write_result
 from thaw.params import Declared
-from thaw.stage import run
+from thaw.stage import run, unfinished
 
 
 def main(params: Declared) -> None:
@@ -29,12 +29,12 @@ def main(params: Declared) -> None:
     classes = read_classes("data/images.parquet")
     head = build_head(parts.width, settings.dense, settings.dropout, len(classes))
     model = put_together(parts.base, params.base.name, settings.pooling, head)
-    unfinished = folder_of({"features": features.fingerprint, "train": params.read()})
-    progress = train(parts, head, features, classes, settings, params.seed, unfinished)
+    kept = unfinished({"features": features.fingerprint, "train": params.read()})
+    progress = train(parts, head, features, classes, settings, params.seed, kept)
     save_model(model, Path("models/model.keras"))
     write_onnx(Path("models/classifier.onnx"), model, settings.pooling)
     write_result(Path("outputs/train"), progress, parts, model, features.fingerprint)
-    shutil.rmtree(unfinished)
+    shutil.rmtree(kept)
 
 
 if __name__ == "__main__":

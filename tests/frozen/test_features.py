@@ -60,7 +60,8 @@ def folder(tmp_path, monkeypatch):
 def write(folder, graph, freeze_till, pooling="average", cache="float32"):
     cut = graph.facts.cut(freeze_till)
     made_with = fingerprint(graph.facts, cut, pooling, "float32", cache)
-    write_features(folder, lambda: iter(ROWS), graph, made_with, workers=2)
+    kept = folder.parent / "kept"
+    write_features(folder, lambda: iter(ROWS), graph, made_with, 2, lambda key: kept / key["rows"])
     return Features.open(folder)
 
 
@@ -115,7 +116,7 @@ def test_a_killed_run_keeps_its_shards_and_ends_with_the_same_bytes(folder, grap
     assert calls == [4, 4, 3, 3]
     for name in ("activations.npy", "pooled.npy", "rows.csv", "fingerprint.json"):
         assert (other / name).read_bytes() == (folder / name).read_bytes()
-    assert not list((folder.parent / ".thaw/features").iterdir())
+    assert not list((folder.parent / "kept").iterdir())
 
 
 def test_activations_that_do_not_fit_float16_are_refused():

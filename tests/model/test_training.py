@@ -15,7 +15,7 @@ from thaw.model import training
 from thaw.model.freeze import freeze
 from thaw.model.network import as_graph, build_head, put_together, take_apart
 from thaw.model.saved import load_model, save_model
-from thaw.model.training import folder_of, train
+from thaw.model.training import train
 from thaw.params import Base, Train
 from thaw.runtime import compile_model
 
@@ -92,13 +92,6 @@ def test_two_runs_give_the_same_digits(features):
     assert first[0].history == second[0].history
     for one, other in zip(weights(*first[1:]), weights(*second[1:]), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_each_training_has_a_folder_of_its_own():
-    key = {"features": {"cut": 144}, "train": {"seed": 4, "train": SETTINGS}}
-    assert folder_of(key) == folder_of(dict(key))
-    other = key["train"] | {"train": replace(SETTINGS, dropout=0.2)}
-    assert folder_of(key) != folder_of(key | {"train": other})
 
 
 @pytest.mark.parametrize("killed_after", [1, 3, 4])

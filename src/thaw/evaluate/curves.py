@@ -1,7 +1,6 @@
-"""The tables behind the plots: small CSV files that DVC draws and compares."""
+"""The tables behind the plots, made of predictions: small, and true to what they stand for."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,16 +9,19 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from thaw.evaluate.calibration import reliability
 from thaw.evaluate.metrics import per_class, positives
 from thaw.evaluate.predictions import Predictions
-from thaw.files import whole
 
 TOLERANCE = 0.001  # of an axis from 0 to 1: a third of a pixel as DVC draws it
 
 
-def learning_curves(history: pd.DataFrame) -> pd.DataFrame:
-    """outputs/train/history.csv with train_ and val_ before loss and accuracy."""
-    names = {name: f"train_{name}" for name in ("loss", "accuracy")}
-    columns = ["epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy"]
-    return history.rename(columns=names)[columns]
+def tables(test: Predictions, bins: int) -> dict[str, pd.DataFrame]:
+    """Every table that the predictions determine, by name."""
+    return {
+        "roc": roc(test),
+        "precision_recall": precision_recall(test),
+        "confusion": confusion(test),
+        "calibration": calibration(test, bins),
+        "per_class": class_table(test),
+    }
 
 
 def roc(test: Predictions) -> pd.DataFrame:
@@ -100,9 +102,3 @@ def class_table(test: Predictions) -> pd.DataFrame:
     classes = dict(per_class(test.truth, test.probabilities, test.labels))["classes"]
     table = pd.DataFrame.from_dict(classes, orient="index")
     return table.rename_axis("class").reset_index()
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a plot's table as CSV, with six digits, which is more than a plot can show."""
-    with whole(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")

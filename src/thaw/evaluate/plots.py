@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import confusion_matrix
 
-from thaw.evaluate.metrics import accuracy
 from thaw.evaluate.predictions import Predictions
 from thaw.files import whole
 
@@ -41,18 +39,23 @@ STYLE: dict[Any, Any] = {
 FEW = 12  # classes whose names and counts can still be read
 
 
-def draw_overview(path: Path, test: Predictions, tables: Mapping[str, pd.DataFrame]) -> None:
+def draw_overview(
+    path: Path,
+    measures: Mapping[str, Any],
+    test: Predictions,
+    tables: Mapping[str, pd.DataFrame],
+) -> None:
     """Draw learning curves, confusion, ROC, precision-recall, calibration and class bars as PNG.
 
-    tables: learning_curves, roc, precision_recall, calibration and per_class, as
-    thaw.evaluate.curves makes them.
+    measures: those of metrics/eval.json; tables: learning_curves, roc, precision_recall,
+    calibration and per_class, as thaw.evaluate.tables reads them.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(14, 7.6), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 6]).flat
         axes = upper.subplot_mosaic([["loss", "accuracy", "confusion"]])
         axes |= lower.subplot_mosaic([["roc", "recall", "calibration", "classes"]])
-        figure.suptitle(headline(test), fontsize=13, x=0.01, ha="left")
+        figure.suptitle(headline(measures), fontsize=13, x=0.01, ha="left")
         draw_learning(axes["loss"], tables["learning_curves"], "loss")
         draw_learning(axes["accuracy"], tables["learning_curves"], "accuracy")
         draw_confusion(axes["confusion"], test)
@@ -64,13 +67,12 @@ def draw_overview(path: Path, test: Predictions, tables: Mapping[str, pd.DataFra
         save(figure, path)
 
 
-def headline(test: Predictions) -> str:
+def headline(measures: Mapping[str, Any]) -> str:
     """The accuracy on test with its interval, in words."""
-    found = {name: f"{100 * value:.1f}" for name, value in accuracy(test.truth, test.probabilities)}
-    return (
-        f"{found['accuracy']} % of {len(test.truth):,} test pictures right "
-        f"(95 % interval {found['accuracy_low']} to {found['accuracy_high']} %)"
+    right, low, high = (
+        f"{100 * measures[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
+    return f"{right} % of {measures['n']:,} test pictures right (95 % interval {low} to {high} %)"
 
 
 def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
@@ -128,7 +130,8 @@ def draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
 def draw_confusion(axes: Axes, test: Predictions) -> None:
     """Counts, each row shaded by its share of the true class."""
     classes = len(test.labels)
-    counts = confusion_matrix(test.truth, test.predicted, labels=range(classes))
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (test.truth, test.predicted), 1)
     share = counts / counts.sum(axis=1, keepdims=True)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set(title="Confusion", xlabel="predicted", ylabel="true")

@@ -64,20 +64,20 @@ def write_features(
     graph: Graph,
     made_with: dict[str, Any],
     workers: int,
+    unfinished: Callable[[dict[str, Any]], Path],
 ) -> None:
     """Run the frozen layers over all rows; write the arrays, rows.csv and fingerprint.json.
 
     pooled.npy has the pooled vector of the whole base for each row, which is what the head learns
     from first; activations.npy, where a tail follows the cut, what leaves the cut, or the uint8
     pictures when nothing that computes comes before it. Both are float16 or float32 otherwise.
-    `rows` starts a new pass over the rows at each call. Finished shards are kept until the whole
-    is written, so that a killed run continues. Raises ThawError when a value does not fit the
-    stored type.
+    `rows` starts a new pass over the rows at each call. Finished shards are kept, in the folder
+    that `unfinished` names, until the whole is written, so that a killed run continues. Raises
+    ThawError when a value does not fit the stored type.
     """
     listing, digest = _list(rows())
     made_with = made_with | {"rows": digest}
-    key = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()[:16]
-    shards = Path(".thaw/features") / key
+    shards = unfinished(made_with)
     front = compile_model(
         graph.front(made_with["cut"], made_with["pooling"]), made_with["precision"]
     )

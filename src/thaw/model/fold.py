@@ -10,6 +10,7 @@ class FoldedConvolution(keras.layers.Layer):
     While the statistics are fixed, γ · (W * x + b - μ) / σ + β is a convolution with the kernel
     W · γ / σ and the bias β + (b - μ) · γ / σ (Jacob et al. 2018, eq. 14). W, b, γ and β are those
     of the two layers, and train as they would apart; feature maps are read and written once less.
+    μ and σ are taken when the layer is made, so the weights must be loaded by then.
     """
 
     def __init__(
@@ -17,16 +18,17 @@ class FoldedConvolution(keras.layers.Layer):
     ):
         super().__init__()
         self.convolution, self.normalisation = convolution, normalisation
+        variance = normalisation.moving_variance + normalisation.epsilon
+        self.inverse = keras.ops.convert_to_numpy(keras.ops.rsqrt(variance))  # 1 / σ
+        self.negative_mean = keras.ops.convert_to_numpy(-normalisation.moving_mean)
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
         """What the two layers make of `inputs`; always in inference mode."""
         ops, first, second = keras.ops, self.convolution, self.normalisation
-        scale = ops.rsqrt(second.moving_variance + second.epsilon)
-        if second.scale:
-            scale = scale * second.gamma
-        bias = -second.moving_mean * scale
+        scale = second.gamma * self.inverse if second.scale else self.inverse
+        bias = scale * self.negative_mean
         if second.center:
             bias = bias + second.beta
         if first.use_bias:

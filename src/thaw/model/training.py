@@ -1,6 +1,5 @@
 """Training on cached activations: first the head, then head and tail; the best epoch stays."""
 
-import hashlib
 import itertools
 import json
 import logging
@@ -255,12 +254,6 @@ def fit(
         shuffle=False,
         verbose=0,
     )
-
-
-def folder_of(key: dict[str, Any]) -> Path:
-    """Where the training that `key` tells from all others keeps how far it came."""
-    name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return Path(".thaw/train") / name
 
 
 def train(
