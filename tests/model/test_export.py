@@ -112,6 +112,14 @@ def test_a_bundle_that_looks_both_ways_averages_a_picture_and_its_mirror_image(b
     np.testing.assert_allclose(maps_of_turned[..., ::-1], maps, atol=ATOL * maps.max())
 
 
+def test_the_same_weights_give_the_same_bytes_whatever_was_traced_before(bundle, tmp_path):
+    folder, model, pictures, pooling = bundle
+    tf.function(lambda x: x + 1)(pictures)  # TensorFlow numbers what it traces
+    write_onnx(tmp_path / "classifier.onnx", model, pooling)
+    first = (folder.parent / "classifier.onnx").read_bytes()
+    assert (tmp_path / "classifier.onnx").read_bytes() == first
+
+
 def test_the_manifest_says_what_is_in_the_bundle(bundle):
     predictor = Predictor(bundle[0])
     assert predictor.labels == ["Ant", "Bee", "Cow"] == predictor.manifest["labels"]

@@ -133,9 +133,11 @@ def erfc(graph: tf2onnx.graph.Graph, node: tf2onnx.graph.Node, name: str, _: lis
 def rename(graph: onnx.GraphProto) -> None:
     """Name nodes and tensors by their order, so that the same network gives the same bytes.
 
-    The exporter numbers constants in an order that differs between processes. The names of the
-    graph's inputs and outputs stay.
+    The exporter numbers constants in an order that differs between processes, and says in the
+    graph's description how many functions TensorFlow has traced. The names of the graph's inputs
+    and outputs stay.
     """
+    graph.doc_string = ""
     ends = [*graph.input, *graph.output]
     names = {end.name: end.name for end in ends} | {"": ""}  # "" is an input left out
     for index, node in enumerate(graph.node):
