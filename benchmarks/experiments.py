@@ -7,16 +7,15 @@ turn, and nothing finds its own result in the cache. Prints a Markdown table of 
 in seconds.
 """
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parent.parent
+from clone import clone
+
 COMMANDS = ["dvc repro --force", "dvc repro"] + [
     f"dvc exp run -S train.freeze_till={depth}" for depth in ("all", 140, 100, 60, 0)
 ]
@@ -36,11 +35,8 @@ def timed(command: str, folder: Path) -> float:
 def main() -> None:
     """Run every command in turn, ROUNDS times, and print the table."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    folder = Path(tempfile.mkdtemp(prefix="thaw-")) / "thaw"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    folder = clone()
     (folder / "logs").mkdir()
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    os.environ["PYTHONPATH"] = str(folder / "src")
     times: dict[str, list[float]] = {command: [] for command in COMMANDS}
     for _ in range(rounds):
         for command in COMMANDS:

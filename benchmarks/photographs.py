@@ -9,14 +9,13 @@ the peak memory of all its processes together.
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from clone import clone
+
 LINEAR = "train.dense=[] train.dropout=0.5 augment.views=3 export.mirror=true"
 RUNS = [  # what, setup, width, further settings; the first run has an empty cache
     ("MobileNetV2 1.0, frozen", "mobilenetv2", 1.0, f"train.freeze_till=all {LINEAR}"),
@@ -64,11 +63,7 @@ def main() -> None:
     """Run every configuration and print the table."""
     archive, wide, narrow = (str(Path(argument).resolve()) for argument in sys.argv[1:4])
     files = {1.0: wide, 0.35: narrow}
-    scripts = Path(sys.executable).parent
-    os.environ["PATH"] = f"{scripts}{os.pathsep}{os.environ['PATH']}"
-    folder = Path(tempfile.mkdtemp(prefix="thaw-")) / "thaw"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
-    os.environ["PYTHONPATH"] = str(folder / "src")
+    folder = clone()
     print("| what | test accuracy | 95 % interval | ECE | n | seconds | peak memory, MiB |")
     print("|---|---|---|---|---|---|---|")
     for what, setup, alpha, settings in RUNS:
