@@ -1,4 +1,4 @@
-.PHONY: help repro test bench lint
+.PHONY: help repro test bench lint deps
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -23,7 +23,11 @@ test: .venv/installed  ## the whole test suite
 bench: repro  ## what running frozen layers once saves, and the bundle
 	python benchmarks/bench.py
 
-lint: .venv/installed  ## style and types
+lint: .venv/installed  ## style, types, and who imports whom
 	ruff check .
 	ruff format --check .
 	mypy
+	PYTHONPATH=src lint-imports --no-cache
+
+deps: .venv/installed  ## write into dvc.yaml which modules each stage imports
+	python .ci/stage_deps.py

@@ -17,18 +17,20 @@ from statistics import median
 import keras
 import numpy as np
 
-from thaw.data.images import decode, read_rows
-from thaw.files import whole, write_json
-from thaw.frozen.features import run_front
-from thaw.model.backbones import BACKBONES, preprocess
-from thaw.model.network import Inference, as_graph, build_head, pool, take_apart
-from thaw.model.training import Adam, Examples, batches
+from thaw.backbones import BACKBONES
+from thaw.data.tables import read_rows
+from thaw.features.extract import run_prefix
+from thaw.files import atomic_write, write_json
+from thaw.images import decode
+from thaw.model.base import preprocess
+from thaw.model.network import Inference, as_graph, build_head, pool, split_backbone
+from thaw.model.train import Adam, ArrayDataset, batches
 from thaw.params import Params, load
 from thaw.runtime import compile_model
 from thaw.serving.predictor import Predictor
 
 ROUNDS = 5
-ROWS = 512  # pictures of an epoch
+ROWS = 512  # images of an epoch
 FOLDER = Path(__file__).parent
 
 
@@ -47,39 +49,39 @@ def compare(before: Callable[[], object], after: Callable[[], object]) -> dict[s
     return {name: round(value, 1) for name, value in found.items()}
 
 
-def epoch(model: keras.Model, data: Examples, batch_size: int) -> Callable[[], object]:
+def epoch(model: keras.Model, data: ArrayDataset, batch_size: int) -> Callable[[], object]:
     """One epoch of training `model`, as the train stage does it."""
     model.compile(Adam(1e-5), loss="sparse_categorical_crossentropy", jit_compile=False)
     return lambda: model.fit(batches(data, batch_size), shuffle=False, verbose=0)
 
 
-def epochs(params: Params, freeze_till: int | str, pictures: np.ndarray) -> dict[str, float]:
+def epochs(params: Params, freeze_till: int | str, images: np.ndarray) -> dict[str, float]:
     """An epoch through the whole network as Keras has it, and one of what the train stage fits."""
     base, settings = params.base, params.train
-    parts = take_apart(base, freeze_till, settings.pooling, params.seed)
-    head = build_head(parts.width, settings.dense, settings.dropout, 2)
-    inputs = keras.Input(pictures.shape[1:], dtype="uint8")
+    parts = split_backbone(base, freeze_till, settings.pooling)
+    head = build_head(parts.embedding_size, settings.hidden_units, settings.dropout, 2)
+    inputs = keras.Input(images.shape[1:], dtype="uint8")
     feature_map = Inference(parts.base)(preprocess(inputs, BACKBONES[base.name].preprocessing))
     network = keras.Model(inputs, head(pool(settings.pooling)(feature_map)))
-    front = as_graph(parts.base, base.name).front(parts.cut, settings.pooling)
-    found = run_front(compile_model(front, "float32"), pictures, "float32")
-    if parts.stem is None:
-        rest, kept = head, found["pooled"]
+    prefix = as_graph(parts.base, base.name).prefix(parts.cut, settings.pooling)
+    found = run_prefix(compile_model(prefix, "float32"), images, "float32")
+    if parts.tail is None:
+        rest, cached = head, found["embeddings"]
     else:
-        rest = keras.Model(parts.stem.input, head(parts.stem.output))
-        kept = found.get("activations", pictures)
-    rows, labels = np.arange(len(pictures)), np.arange(len(pictures)) % 2
+        rest = keras.Model(parts.tail.input, head(parts.tail.output))
+        cached = found.get("activations", images)
+    rows, labels = np.arange(len(images)), np.arange(len(images)) % 2
     return compare(
-        epoch(network, Examples(pictures, rows, labels), settings.batch_size),
-        epoch(rest, Examples(kept, rows, labels), settings.batch_size),
+        epoch(network, ArrayDataset(images, rows, labels), settings.batch_size),
+        epoch(rest, ArrayDataset(cached, rows, labels), settings.batch_size),
     )
 
 
-def one_picture(pictures: np.ndarray) -> dict[str, float]:
-    """One picture through Keras' predict, and through the bundle, with its heat maps."""
+def one_image(images: np.ndarray) -> dict[str, float]:
+    """One image through Keras' predict, and through the bundle, with its heat maps."""
     model, predictor = keras.saving.load_model("models/model.keras"), Predictor("models/bundle")
     return compare(
-        lambda: model.predict(pictures[:1], verbose=0), lambda: predictor.predict(pictures[:1])
+        lambda: model.predict(images[:1], verbose=0), lambda: predictor.predict(images[:1])
     )
 
 
@@ -88,22 +90,20 @@ def main() -> None:
     params = load()
     size = params.base.image_size
     rows = islice(read_rows("data/images.parquet", ["bytes"]), ROWS)
-    pictures = np.stack([decode(row["bytes"], size) for row in rows])
+    images = np.stack([decode(row["bytes"], size) for row in rows])
     results = {
         "an epoch, default depth: whole network / cached activations": epochs(
-            params, params.train.freeze_till, pictures
+            params, params.train.freeze_till, images
         ),
-        "an epoch, base frozen: whole network / cached activations": epochs(
-            params, "all", pictures
-        ),
-        "one picture: Keras predict / bundle": one_picture(pictures),
+        "an epoch, base frozen: whole network / cached activations": epochs(params, "all", images),
+        "one image: Keras predict / bundle": one_image(images),
     }
     lines = ["| what | before, ms | after, ms | times quicker |", "|---|---|---|---|"]
     for what, found in results.items():
         lines.append(f"| {what} | {' | '.join(map(str, found.values()))} |")
     table = "\n".join(lines) + "\n"
     write_json(FOLDER / "results.json", results)
-    with whole(FOLDER / "results.md") as temporary:
+    with atomic_write(FOLDER / "results.md") as temporary:
         temporary.write_text(table, encoding="utf-8")
     print(table)
 

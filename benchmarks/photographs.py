@@ -16,7 +16,7 @@ from pathlib import Path
 
 from clone import clone
 
-LINEAR = "train.dense=[] train.dropout=0.5 augment.views=3 export.mirror=true"
+LINEAR = "train.hidden_units=[] train.dropout=0.5 augment.views=3 export.tta_flip=true"
 RUNS = [  # what, setup, width, further settings; the first run has an empty cache
     ("MobileNetV2 1.0, frozen", "mobilenetv2", 1.0, f"train.freeze_till=all {LINEAR}"),
     ("MobileNetV2 0.35, frozen", "mobilenetv2", 0.35, f"train.freeze_till=all {LINEAR}"),
@@ -24,8 +24,8 @@ RUNS = [  # what, setup, width, further settings; the first run has an empty cac
         "MobileNetV2 0.35, last blocks trained",
         "mobilenetv2",
         0.35,
-        "train.freeze_till=116 train.head_epochs=6 train.epochs=5 train.learning_rate=0.00003 "
-        + LINEAR,
+        "train.freeze_till=116 train.head_epochs=6 train.fine_tune_epochs=5 "
+        "train.fine_tune_learning_rate=0.00003 " + LINEAR,
     ),
     ("setup `mobilenetv2` as it is", "mobilenetv2", 1.0, ""),
     ("setup `vgg16`, random weights", "vgg16", None, "base.weights=none"),

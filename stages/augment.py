@@ -1,28 +1,26 @@
-"""Make augmented views of the training pictures."""
+"""Make augmented views of the training images."""
 
-from pathlib import Path
-
-from thaw.data.contact_sheet import write_sheet
-from thaw.data.shards import cores
-from thaw.data.split import read_split
-from thaw.data.views import showcase, write_views
-from thaw.params import Declared
+from thaw.data.image_grid import write_image_grid
+from thaw.data.tables import read_split
+from thaw.data.views import ViewSettings, showcase, write_views
+from thaw.parallel import cores
+from thaw.params import Params
+from thaw.paths import IMAGES, PLOTS, SPLIT, VIEWS
 from thaw.stage import run
 
 
-def main(params: Declared) -> None:
+def main(params: Params) -> None:
     """Write data/views.parquet and plots/augmentation.png."""
-    images, views = Path("data/images.parquet"), Path("data/views.parquet")
-    settings, size = params.augment, params.base.image_size
-    split = read_split(Path("data/split.csv"), images)
+    settings = ViewSettings(params.augment, params.base.image_size, params.seed)
+    split = read_split(SPLIT, IMAGES)
     train = set(split.loc[split["split"] == "train", "name"])
-    write_views(views, images, train, settings, size, params.seed, cores())
-    rows = showcase(images, views, train, size, pictures=6, each=5)
-    most = max(len(pictures) for _, pictures in rows) - 1
-    title = "Training pictures and their views" if most else "Training pictures; no views are made"
-    names = ["original", *(f"view {k}" for k in range(1, most + 1))]
-    write_sheet(Path("plots/augmentation.png"), title, rows, names)
+    write_views(VIEWS, IMAGES, train, settings, cores())
+    rows = showcase(IMAGES, VIEWS, train, settings.image_size, count=6, each=5)
+    most = max(len(images) for _, images in rows) - 1
+    title = "Training images and their views" if most else "Training images; no views are made"
+    columns = ["original", *(f"view {k}" for k in range(1, most + 1))]
+    write_image_grid(PLOTS / "augmentation.png", title, rows, columns)
 
 
 if __name__ == "__main__":
-    run(main)
+    run("augment", main)

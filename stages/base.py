@@ -1,17 +1,19 @@
-"""Make a graph of the pre-trained base that can be cut at any depth and runs without Keras."""
+"""Write the pre-trained base as a graph that can be cut at any depth and runs without Keras."""
 
-from pathlib import Path
+import keras
 
-from thaw.model.network import as_graph, load_base
-from thaw.params import Declared
+from thaw.model.base import load_base
+from thaw.model.network import as_graph
+from thaw.params import Params
+from thaw.paths import BASE
 from thaw.stage import run
 
 
-def main(params: Declared) -> None:
+def main(params: Params) -> None:
     """Write models/base."""
-    settings = params.base
-    as_graph(load_base(settings, params.seed), settings.name).write(Path("models/base"))
+    keras.utils.set_random_seed(params.seed)
+    as_graph(load_base(params.base), params.base.name).write(BASE)
 
 
 if __name__ == "__main__":
-    run(main)
+    run("base", main)

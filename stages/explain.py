@@ -1,32 +1,30 @@
-"""Ask the bundle where it looks, on a fixed list of test pictures of each class."""
+"""Grad-CAM heat maps of the bundle, for a fixed list of test images of each class."""
 
-from pathlib import Path
-
-from thaw.data.images import read_rows
-from thaw.data.split import read_split
+from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.gradcam import choose, explain, write_explained
-from thaw.params import Declared
+from thaw.params import Params
+from thaw.paths import BUNDLE, EXPLAIN, IMAGES, SPLIT
 from thaw.serving.predictor import Predictor
 from thaw.stage import run
 
-TABLE = "data/images.parquet"
 
-
-def main(params: Declared) -> None:
+def main(params: Params) -> None:
     """Write outputs/explain."""
-    predictor = Predictor("models/bundle")
-    split = read_split(Path("data/split.csv")).set_index("name")["split"]
+    predictor = Predictor(BUNDLE)
+    split = read_split(SPLIT).set_index("name")["split"]
     test = (
-        row for row in read_rows(TABLE, ["name", "label", "sha256"]) if split[row["name"]] == "test"
+        row
+        for row in read_rows(IMAGES, ["name", "label", "sha256"])
+        if split[row["name"]] == "test"
     )
     chosen = choose(test, predictor.labels, params.evaluate.explain_per_class)
     found = {
         row["name"]: row
-        for row in read_rows(TABLE, ["name", "label", "bytes"])
+        for row in read_rows(IMAGES, ["name", "label", "bytes"])
         if row["name"] in chosen
     }
-    write_explained(Path("outputs/explain"), explain(predictor, [found[name] for name in chosen]))
+    write_explained(EXPLAIN, explain(predictor, [found[name] for name in chosen]))
 
 
 if __name__ == "__main__":
-    run(main)
+    run("explain", main)

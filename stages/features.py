@@ -1,35 +1,38 @@
-"""Run the frozen layers of the base once over every training and validation picture and view."""
+"""Run the frozen prefix once over every training and validation image and view."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from thaw.data.images import read_rows
-from thaw.data.shards import cores
-from thaw.data.split import read_split
-from thaw.frozen.features import Row, fingerprint, write_features
-from thaw.frozen.graph import Graph
-from thaw.params import Declared
-from thaw.stage import run, unfinished
+from thaw.data.tables import read_rows, read_split
+from thaw.features.extract import Row, features_fingerprint, list_rows, write_features
+from thaw.features.graph import Graph
+from thaw.params import Params
+from thaw.paths import BASE, FEATURES, IMAGES, SPLIT, VIEWS
+from thaw.stage import checkpoint_dir, run
 
 
 def rows() -> Iterator[Row]:
-    """The pictures of train and val, then the views of train."""
-    split = read_split(Path("data/split.csv")).set_index("name")["split"]
-    for row in read_rows("data/images.parquet", ["name", "label", "bytes"]):
+    """The images of train and val, then the views of train."""
+    split = read_split(SPLIT).set_index("name")["split"]
+    for row in read_rows(IMAGES, ["name", "label", "bytes"]):
         if split[row["name"]] != "test":
             yield Row(row["name"], 0, row["label"], split[row["name"]], row["bytes"])
-    for row in read_rows("data/views.parquet"):
+    for row in read_rows(VIEWS):
         yield Row(row["name"], row["k"], row["label"], "train", row["bytes"])
 
 
-def main(params: Declared) -> None:
+def main(params: Params) -> None:
     """Write data/features."""
     train, compute = params.train, params.compute
-    graph = Graph.open(Path("models/base"))
-    cut = graph.facts.cut(train.freeze_till)
-    made_with = fingerprint(graph.facts, cut, train.pooling, compute.precision, compute.cache)
-    write_features(Path("data/features"), rows, graph, made_with, cores(), unfinished)
+    graph = Graph.open(BASE)
+    cut = graph.info.cut(train.freeze_till)
+    settings = features_fingerprint(
+        graph.info, cut, train.pooling, compute.precision, compute.cache_dtype
+    )
+    listing, digest = list_rows(rows())
+    fingerprint = settings | {"rows": digest}
+    checkpoint = checkpoint_dir("features", fingerprint)
+    write_features(FEATURES, rows(), listing, graph, fingerprint, checkpoint)
 
 
 if __name__ == "__main__":
-    run(main)
+    run("features", main)

@@ -1,41 +1,50 @@
-"""Train head and tail on the cached activations; keep the epoch that is best on validation."""
+"""Train head and tail on the cached activations; keep the best epoch by validation loss."""
 
+import logging
 import shutil
-from pathlib import Path
 
-from thaw.data.images import read_classes
-from thaw.frozen.features import Features, check_fingerprint, fingerprint
-from thaw.model.export import write_onnx
-from thaw.model.network import build_head, put_together, take_apart
+import keras
+import tensorflow as tf
+
+from thaw.data.tables import read_classes
+from thaw.features.extract import Features, check_fingerprint, features_fingerprint
+from thaw.model.network import build_classifier, build_head, split_backbone
 from thaw.model.saved import save_model
-from thaw.model.training import train, write_result
-from thaw.params import Declared
-from thaw.stage import run, unfinished
+from thaw.model.to_onnx import write_onnx
+from thaw.model.train import plan_phases, train, write_result
+from thaw.params import Params
+from thaw.paths import CLASSIFIER, FEATURES, IMAGES, MODEL, TRAIN
+from thaw.stage import checkpoint_dir, run
 
 
-def main(params: Declared) -> None:
+def main(params: Params) -> None:
     """Write models/model.keras, models/classifier.onnx and outputs/train.
 
-    ONNX is written here, while TensorFlow and the network are at hand: starting them again would
-    take longer than it takes to train a head.
+    ONNX is written here, while the network is in memory: loading TensorFlow and the model again
+    would take longer than training a head.
     """
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    keras.utils.set_random_seed(params.seed)
+    tf.config.experimental.enable_op_determinism()
     settings, compute = params.train, params.compute
-    parts = take_apart(params.base, settings.freeze_till, settings.pooling, params.seed)
-    features = Features.open(Path("data/features"))
-    made_with = fingerprint(
-        parts.facts, parts.cut, settings.pooling, compute.precision, compute.cache
+    parts = split_backbone(params.base, settings.freeze_till, settings.pooling)
+    features = Features.open(FEATURES)
+    fingerprint = features_fingerprint(
+        parts.info, parts.cut, settings.pooling, compute.precision, compute.cache_dtype
     )
-    check_fingerprint(made_with, features.fingerprint, "data/features")
-    classes = read_classes("data/images.parquet")
-    head = build_head(parts.width, settings.dense, settings.dropout, len(classes))
-    model = put_together(parts.base, params.base.name, settings.pooling, head)
-    kept = unfinished({"features": features.fingerprint, "train": params.read()})
-    progress = train(parts, head, features, classes, settings, params.seed, kept)
-    save_model(model, Path("models/model.keras"))
-    write_onnx(Path("models/classifier.onnx"), model, settings.pooling)
-    write_result(Path("outputs/train"), progress, parts, model, features.fingerprint)
-    shutil.rmtree(kept)
+    check_fingerprint(fingerprint, features.fingerprint, str(FEATURES))
+    classes = read_classes(IMAGES)
+    head = build_head(parts.embedding_size, settings.hidden_units, settings.dropout, len(classes))
+    model = build_classifier(parts.base, params.base.name, settings.pooling, head)
+    phases = plan_phases(parts, head, features, classes, settings)
+    state = {"seed": params.seed, "train": settings.model_dump(), "features": features.fingerprint}
+    checkpoint = checkpoint_dir("train", state)
+    progress = train(phases, settings, params.seed, checkpoint)
+    save_model(model, MODEL)
+    write_onnx(CLASSIFIER, model, settings.pooling)
+    write_result(TRAIN, progress, parts, model, features.fingerprint)
+    shutil.rmtree(checkpoint)
 
 
 if __name__ == "__main__":
-    run(main)
+    run("train", main)

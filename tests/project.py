@@ -1,4 +1,4 @@
-"""A small set of pictures, and a project around it in a repository of its own."""
+"""A small set of images, and a project around it in a repository of its own."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ def draw_shapes(folder: Path, count: int = 24) -> None:
         (folder / label).mkdir(parents=True)
         for number in range(count):
             pixels = rng.integers(0, 120, (48, 48, 3), dtype=np.uint8)
-            picture = Image.fromarray(pixels)
+            image = Image.fromarray(pixels)
             x, y = rng.integers(2, 18, 2).tolist()
             colour = tuple(rng.integers(130, 255, 3).tolist())
-            getattr(ImageDraw.Draw(picture), shape)((x, y, x + 26, y + 26), fill=colour)
-            picture.save(folder / label / f"{number}.png")
+            getattr(ImageDraw.Draw(image), shape)((x, y, x + 26, y + 26), fill=colour)
+            image.save(folder / label / f"{number}.png")
 
 
 def run(command: str, folder: Path, expect: int = 0) -> str:
@@ -54,8 +54,8 @@ def copy_project(folder: Path) -> None:
     run("git init -q && git config user.email a@b.c && git config user.name Test", folder)
     settings = (
         "data.source=shapes base.weights=none base.image_size=32 base.alpha=0.35 "
-        "train.freeze_till=140 train.head_epochs=2 train.epochs=1 train.dense=[4] "
-        "evaluate.explain_per_class=1 evaluate.mistakes=2 data.near_duplicate_bits=0"
+        "train.freeze_till=140 train.head_epochs=2 train.fine_tune_epochs=1 train.hidden_units=[4] "
+        "evaluate.explain_per_class=1 evaluate.mistakes=2 data.max_phash_distance=0"
     )
     run(f"thaw use sample {settings}", folder)
     run("git add -A && git commit -qm start", folder)

@@ -1,16 +1,19 @@
 """Files and folders appear whole or not at all."""
 
 import math
+import subprocess
+import sys
 
 import pytest
+from project import ROOT
 
-from thaw.files import sha256_of, whole, write_json
+from thaw.files import atomic_write, remove_temporaries, sha256_of, write_json
 
 
 def test_a_failure_leaves_what_was_there_and_no_remains(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -20,7 +23,7 @@ def test_a_failure_leaves_what_was_there_and_no_remains(tmp_path):
 def test_a_folder_replaces_a_folder(tmp_path):
     folder = tmp_path / "bundle"
     for content in ("old", "new"):
-        with whole(folder) as temporary:
+        with atomic_write(folder) as temporary:
             temporary.mkdir()
             (temporary / content).write_text(content)
     assert [path.name for path in folder.iterdir()] == ["new"]
@@ -36,3 +39,20 @@ def test_json_refuses_what_is_not_a_number(tmp_path):
 def test_sha256_is_that_of_the_bytes(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     assert sha256_of(tmp_path / "empty").startswith("e3b0c44298fc1c14")
+
+
+KILLED = """
+import os, sys
+from thaw.files import atomic_write
+with atomic_write(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    os._exit(1)
+"""
+
+
+def test_temporaries_of_killed_runs_are_removed_for_their_own_path_alone(tmp_path):
+    for name in ("table.csv", "table.csv.gz"):
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)], cwd=ROOT / "src")
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_temporaries(tmp_path / "table.csv")
+    assert [path.name.startswith(".table.csv.gz.") for path in tmp_path.iterdir()] == [True]

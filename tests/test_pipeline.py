@@ -8,7 +8,7 @@ import pytest
 from project import run
 
 AFTER = {  # a change, and exactly the stages that it makes stale at once
-    "train.learning_rate=0.002": {"train"},
+    "train.fine_tune_learning_rate=0.002": {"train"},
     "train.freeze_till=120": {"features", "train"},
     "train.pooling=flatten": {"features", "train"},
     "augment.rotation=20.0": {"augment"},
@@ -16,7 +16,7 @@ AFTER = {  # a change, and exactly the stages that it makes stale at once
     "evaluate.bins=5": {"evaluate"},
     "evaluate.mistakes=3": {"report"},
     "split.val=0.25": {"split"},
-    "export.mirror=true": {"export"},
+    "export.tta_flip=true": {"export"},
 }
 BELOW = {  # a stale stage, and what its new outputs make stale in turn
     "split": {"augment", "features", "train", "export", "evaluate", "explain", "report"},

@@ -93,7 +93,7 @@ def test_a_command_within_a_sentence_is_one_of_those_or_finds_its_files(text):
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_links_and_pictures_exist(text):
+def test_links_and_images_exist(text):
     for target in re.findall(r"\]\(([^)#]+)", text):
         if "://" not in target:
             assert (ROOT / target).exists(), target

@@ -1,48 +1,105 @@
-"""What an unfinished stage keeps is found again by the same work alone."""
+"""A stage finds its checkpoints again, removes what nobody can use, and fails in one line."""
 
+import os
+import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
+from project import ROOT
 
-from thaw.params import Train, load
-from thaw.stage import unfinished
+from thaw.stage import checkpoint_dir
 
 PIPELINE = """
 stages:
   train:
     cmd: python stages/train.py
     deps: [stages/train.py, src/part.py, data/features]
+    params: [seed, train.dropout]
+    outs: [models/model.keras]
+    metrics: [{metrics/train.json: {cache: false}}]
+  other:
+    cmd: python stages/other.py
+    deps: [stages/train.py]
 """
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["stages/train.py"])
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     for path in ("stages/train.py", "src/part.py"):
         (tmp_path / path).parent.mkdir()
         (tmp_path / path).write_text("1")
     return tmp_path
 
 
-def key(settings: Train) -> dict[str, object]:
-    return {"features": {"cut": 144}, "train": {"seed": 4, "train": settings}}
+def checkpoint(stage, **fingerprint):
+    """The directory, with something in it."""
+    directory = checkpoint_dir(stage, fingerprint)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "latest.npz").touch()
+    return directory
 
 
-@pytest.fixture(scope="module")
-def settings(pytestconfig):
-    return load(pytestconfig.rootpath / "params.yaml").train
+def test_the_same_work_finds_its_checkpoint_and_other_settings_do_not(project):
+    first = checkpoint("train", cut=144, dropout=0.3)
+    assert checkpoint_dir("train", {"dropout": 0.3, "cut": 144}) == first
+    assert checkpoint("train", cut=144, dropout=0.2) != first
+    assert first.exists()  # to be resumed when the setting is changed back
 
 
-def test_the_same_work_is_found_again(settings):
-    assert unfinished(key(settings)) == unfinished(key(replace(settings)))
-
-
-def test_other_settings_and_other_code_start_anew(project, settings):
-    folders = [unfinished(key(settings)), unfinished(key(replace(settings, dropout=0.2)))]
+def test_checkpoints_of_other_code_are_removed_but_not_those_of_other_stages(project):
+    train, other = checkpoint("train", cut=1), checkpoint("other", cut=1)
     (project / "src/part.py").write_text("2")
-    folders.append(unfinished(key(settings)))
-    assert len(set(folders)) == 3
-    assert {folder.parent.name for folder in folders} == {"train"}
+    assert checkpoint("train", cut=1) != train
+    assert not train.exists() and other.exists()
+
+
+def run(project, body, expect=0):
+    """Run a stage script with that body of `main`; its output."""
+    script = f"from thaw.stage import run\ndef main(params):\n    {body}\nrun('train', main)\n"
+    (project / "stages/train.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "stages/train.py"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )
+    assert done.returncode == expect, done.stderr
+    return done.stderr
+
+
+def test_a_stage_removes_the_temporaries_of_its_own_outs(project):
+    names = (
+        "models/.model.keras.abcdefgh.tmp",
+        "metrics/.train.json.a_345678.tmp",
+        "models/.b.abcdefgh.tmp",
+    )
+    for name in names:
+        (project / name).mkdir(parents=True)
+    run(project, "pass")
+    assert [(project / name).exists() for name in names] == [False, False, True]
+
+
+def test_an_undeclared_param_is_one_line(project):
+    error = run(project, "params.train.batch_size", expect=1)
+    assert "error in train: this stage reads train.batch_size" in error
+    assert "Traceback" not in error
+
+
+def test_params_that_change_while_a_stage_runs_fail_it(project):
+    change = "import pathlib; p = pathlib.Path('params.yaml');"
+    change += " p.write_text(p.read_text().replace('dropout: 0.3', 'dropout: 0.4'))"
+    assert "params.yaml changed while train ran" in run(project, change, expect=1)
+
+
+def test_every_wrong_param_is_a_line_of_its_own(project):
+    text = (project / "params.yaml").read_text()
+    text = text.replace("dropout: 0.3", "dropout: 3").replace("patience: 5", "patience: x")
+    (project / "params.yaml").write_text(text)
+    error = run(project, "pass", expect=1)
+    assert [line.split("error in train: ")[1] for line in error.splitlines()] == [
+        "train.dropout must be less than 1, but is 3",
+        "train.patience must be a whole number, but is 'x'",
+    ]

@@ -1,63 +1,50 @@
 """The bundle: the one thing that is evaluated, explained and served."""
 
-import shutil
+import json
 from pathlib import Path
 from typing import Any
 
-import onnx
-from onnx.parser import parse_node
+from thaw.errors import ThawError
+from thaw.files import atomic_write, sha256_of, write_json
 
-from thaw.files import sha256_of, whole, write_json
-
-# In ONNX's own notation. A slice from the last to before the first, backwards, turns around.
-TURN = [
-    "last = Constant <value_ints = [-1]> ()",
-    "before_first = Constant <value_ints = [-9223372036854775807]> ()",
-    "across_pictures = Constant <value_ints = [2]> ()",  # (N, S, S, 3)
-    "turned_pictures = Slice (pictures, last, before_first, across_pictures, last)",
-    "both_pictures = Concat <axis = 0> (pictures, turned_pictures)",
-]
-AVERAGE = [
-    "as_is, turned = Split <axis = 0, num_outputs = 2> (both_probabilities)",
-    "probabilities = Mean (as_is, turned)",
-    "maps, turned_maps = Split <axis = 0, num_outputs = 2> (both_heatmaps)",
-    "across_maps = Constant <value_ints = [3]> ()",  # (N, classes, h, w)
-    "turned_back = Slice (turned_maps, last, before_first, across_maps, last)",
-    "heatmaps = Mean (maps, turned_back)",
-]
+MODEL, LABELS, MANIFEST = "model.onnx", "labels.json", "manifest.json"
 
 
-def write_bundle(
-    folder: Path, classifier: Path, labels: list[str], mirror: bool, facts: dict[str, Any]
-) -> None:
-    """Write model.onnx, labels.json and manifest.json, with the SHA-256 of each part.
+def write_bundle(folder: Path, model: bytes, labels: list[str], manifest: dict[str, Any]) -> None:
+    """Write a bundle: the ONNX `model`, the labels, and a manifest with the hash of each.
 
-    classifier: the ONNX file that thaw.model.export.write_onnx wrote. With `mirror`, model.onnx
-    looks at each picture both ways. `facts` go into the manifest.
+    The model maps uint8 RGB `images` (N, S, S, 3) to `probabilities` (N, C) and `heatmaps`
+    (N, C, h, w), both float32. The manifest gets the labels and hashes beside what is given.
     """
-    with whole(folder) as temporary:
+    with atomic_write(folder) as temporary:
         temporary.mkdir()
-        if mirror:
-            onnx.save(both_ways(onnx.load(classifier)), temporary / "model.onnx")
-        else:
-            shutil.copyfile(classifier, temporary / "model.onnx")
-        write_json(temporary / "labels.json", labels)
-        parts = ("model.onnx", "labels.json")
-        hashes = {name: sha256_of(temporary / name) for name in parts}
-        write_json(temporary / "manifest.json", facts | {"labels": labels, "sha256": hashes})
+        (temporary / MODEL).write_bytes(model)
+        write_json(temporary / LABELS, labels)
+        hashes = {name: sha256_of(temporary / name) for name in (MODEL, LABELS)}
+        write_json(temporary / MANIFEST, manifest | {"labels": labels, "sha256": hashes})
 
 
-def both_ways(classifier: onnx.ModelProto) -> onnx.ModelProto:
-    """`classifier` on a picture and on its mirror image, averaged (Krizhevsky et al. 2012, 4.1).
+def check_bundle(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle whose parts are undamaged; otherwise ThawError names the fault."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ThawError(f"no bundle in {folder}: make one with `dvc repro export`") from None
+    except ValueError:
+        raise ThawError(
+            f"{folder}/{MANIFEST} must be JSON, but is damaged: make the bundle again with "
+            "`dvc repro --force export`"
+        ) from None
+    for name, expected in manifest["sha256"].items():
+        found = sha256_of(folder / name) if (folder / name).is_file() else "missing"
+        if found != expected:
+            raise ThawError(
+                f"{folder}/{name} must have SHA-256 {expected}, but is {found}: "
+                "make the bundle again with `dvc repro --force export`"
+            )
+    return manifest
 
-    The heat maps of the mirror image are turned back before they are averaged.
-    """
-    graph = classifier.graph
-    inner = {end.name: f"both_{end.name}" for end in (*graph.input, *graph.output)}
-    for node in graph.node:
-        for tensors in (node.input, node.output):
-            tensors[:] = [inner.get(name, name) for name in tensors]
-    nodes = [*map(parse_node, TURN), *graph.node, *map(parse_node, AVERAGE)]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    return classifier
+
+def read_labels(folder: Path) -> list[str]:
+    """The class names of a bundle, in the order of its outputs."""
+    return json.loads((folder / LABELS).read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Atomic writes, and the hashes of files."""
 
+import glob
 import hashlib
 import json
 import os
@@ -12,30 +13,44 @@ from typing import Any
 
 from thaw.errors import ThawError
 
+TEMPORARY = ".tmp"
+
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success rename what was written there to `path`.
 
     Works for a file and for a folder. When the block raises, the temporary is removed and
-    whatever stood at `path` stays.
+    whatever stood at `path` stays. A killed process leaves the temporary behind: see
+    `remove_temporaries`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent))
     try:
-        temporary = workplace / path.name
+        temporary = folder / path.name
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            os.rename(path, workplace / "replaced")
+            os.rename(path, folder / "replaced")
         os.replace(temporary, path)
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_temporaries(path: str | Path) -> None:
+    """Remove what killed processes left of an `atomic_write` to `path`.
+
+    Only for the one writer of `path`: it would remove the temporary of another that still runs.
+    """
+    path = Path(path)
+    random = 8 * "?"  # the characters that mkdtemp adds
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.{random}{TEMPORARY}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as indented JSON; a NaN or infinity raises ValueError."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 

@@ -1,116 +1,202 @@
-"""params.yaml as frozen dataclasses: unknown keys, missing keys and wrong types raise."""
+"""params.yaml as frozen models: whatever is wrong in it raises, in one line for each thing."""
 
-import dataclasses
-import types
-import typing
-from dataclasses import dataclass
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+from thaw.backbones import BACKBONES, count_layers
 from thaw.errors import ThawError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+WEIGHT_KINDS = ("sample", "imagenet", "none")  # base.weights that are not a file
+
+# What pydantic says, in the words of params.yaml.
+PLAIN = {
+    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+}
 
 
-@dataclass(frozen=True)
-class Data:
-    """Where the pictures come from and which of them are kept."""
+def _refuse(problems: list[str]) -> None:
+    """Raise ValueError with a line for each problem, for pydantic to collect."""
+    if problems:
+        raise ValueError("\n".join(problems))
 
-    source: str  # "sample", a URL, an archive or a folder of class folders
+
+def _known_backbone(name: str) -> str:
+    rule = f"base.name must be one of {', '.join(BACKBONES)}, but is {name!r}"
+    _refuse([] if name in BACKBONES else [rule])
+    return name
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no key more, no key less, no value of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Where the images come from and which of them are kept."""
+
+    source: str = Field(min_length=1)  # "sample", a URL, an archive or a folder of class folders
     sha256: str | None  # of the archive, or of the folder's listing; None: not checked
     classes: list[str]  # which class folders, in this order; empty: all, by name
-    limit_per_class: int | None
-    max_megapixels: float  # a larger picture is left out
-    near_duplicate_bits: int  # perceptual hashes that differ in at most so many of 64 bits
+    limit_per_class: int | None = Field(ge=1, le=10**7)
+    max_megapixels: float = Field(gt=0, le=1000)  # a larger image is left out
+    # perceptual hashes that differ in at most so many of 64 bits are near duplicates
+    max_phash_distance: int = Field(ge=0, le=64)
+
+    @property
+    def local_source(self) -> Path | None:
+        """The archive or folder; None for the sample and for an address."""
+        if self.source == "sample" or "://" in self.source:
+            return None
+        return Path(self.source).expanduser()
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        count = len(self.classes)
+        rule = "data.classes must be empty or name two classes or more, each once, but is"
+        wrong = count == 1 or len(set(self.classes)) < count
+        _refuse([f"{rule} {self.classes!r}"] if wrong else [])
+        return self
 
 
-@dataclass(frozen=True)
-class Split:
-    """Fractions of the pictures; what val and test leave is train."""
+class Split(Section):
+    """Fractions of the images; what val and test leave is train."""
 
-    val: float
-    test: float
-    folds: int  # cross-validation folds over train and val
+    val: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2, le=100)  # cross-validation folds over train and val
+
+    @model_validator(mode="after")
+    def _train_is_left(self) -> Self:
+        both = self.val + self.test
+        rule = "split.val and split.test must leave room for train: their sum must be less than 1"
+        _refuse([f"{rule}, but is {both:g}"] if both >= 1 else [])
+        return self
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(Section):
     """The pre-trained network, without its classifier."""
 
-    name: str  # a row of thaw.model.backbones.BACKBONES
-    alpha: float | None  # width multiplier, for the MobileNets
-    weights: str  # "sample", "imagenet", "none" or a weights file
+    name: Annotated[str, AfterValidator(_known_backbone)]  # a row of thaw.backbones.BACKBONES
+    # width multiplier, for the MobileNets; below 1/32 a layer would have no channels
+    alpha: float | None = Field(ge=0.05, le=10)
+    weights: str = Field(min_length=1)  # one of WEIGHT_KINDS, or a weights file
     sha256: str | None  # of the weights file; None: not checked
-    image_size: int  # pixels a side
+    image_size: int = Field(ge=32, le=1024)  # pixels a side
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file to load the weights from; None when `weights` is one of WEIGHT_KINDS."""
+        return None if self.weights in WEIGHT_KINDS else Path(self.weights).expanduser()
+
+    @model_validator(mode="after")
+    def _fits_the_backbone(self) -> Self:
+        row, problems = BACKBONES[self.name], []
+        if self.image_size < row.smallest_image_size:
+            problems.append(
+                f"base.image_size must be {row.smallest_image_size} or more for {self.name}, "
+                f"but is {self.image_size}"
+            )
+        if row.has_alpha and self.alpha is None:
+            problems.append(
+                f"base.alpha must be a number for {self.name}, such as 1.0, but is None"
+            )
+        if not row.has_alpha and self.alpha is not None:
+            problems.append(
+                f"base.alpha must be null for {self.name}, which has no width multiplier, "
+                f"but is {self.alpha!r}"
+            )
+        _refuse(problems)
+        return self
 
 
-@dataclass(frozen=True)
-class Augment:
-    """Views of the training pictures; each range is drawn from [-value, value], 0 is off."""
+class Augment(Section):
+    """Views of the training images; each range is drawn from [-value, value], 0 is off.
 
-    views: int  # a picture
-    extra_views: dict[str, int]  # more for chosen classes
+    Beyond the limits an image turns inside out or vanishes.
+    """
+
+    views: int = Field(ge=0, le=1000)  # an image
+    extra_views: dict[str, Annotated[int, Field(ge=0, le=1000)]]  # more for chosen classes
     flip: bool  # mirror left to right, half of the time
-    rotation: float  # degrees
-    shift: float  # fraction of the side
-    shear: float  # degrees
-    zoom: float  # fraction
-    brightness: float  # fraction
-    contrast: float  # fraction
-    colour: float  # fraction of the saturation
-    elastic: float  # displacement, fraction of the side
-    blur: float  # largest sigma, pixels
-    erase: float  # largest erased area, fraction of the picture
+    rotation: float = Field(ge=0, le=360)  # degrees
+    shift: float = Field(ge=0, le=1)  # fraction of the side
+    shear: float = Field(ge=0, le=80)  # degrees
+    zoom: float = Field(ge=0, le=0.9)  # fraction
+    brightness: float = Field(ge=0, le=1)  # fraction
+    contrast: float = Field(ge=0, le=1)  # fraction
+    saturation: float = Field(ge=0, le=1)  # fraction
+    elastic: float = Field(ge=0, le=0.5)  # displacement, fraction of the side
+    blur: float = Field(ge=0, le=100)  # largest sigma, pixels
+    erase: float = Field(ge=0, le=1)  # largest erased area, fraction of the image
 
 
-@dataclass(frozen=True)
-class Train:
+class Train(Section):
     """What is trained, and how."""
 
-    freeze_till: int | Literal["all"]  # layers of the base, from the input, that stay frozen
+    # layers of the base, from the input, that stay frozen; at most all of them
+    freeze_till: Annotated[int, Field(ge=0)] | Literal["all"]
     pooling: Literal["average", "flatten"]
-    dense: list[int]  # units of each ReLU layer between pooling and softmax
-    dropout: float
-    head_epochs: int  # only the head learns
-    epochs: int  # then head and unfrozen base
-    head_learning_rate: float
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    patience: int  # epochs without a better validation loss before a phase ends
+    # units of each ReLU layer between pooling and softmax
+    hidden_units: list[Annotated[int, Field(ge=1, le=65536)]]
+    dropout: float = Field(ge=0, lt=1)
+    head_epochs: int = Field(ge=1, le=10000)  # only the head learns
+    fine_tune_epochs: int = Field(ge=0, le=10000)  # then head and unfrozen base
+    head_learning_rate: float = Field(gt=0, le=10)
+    fine_tune_learning_rate: float = Field(gt=0, le=10)
+    weight_decay: float = Field(ge=0, le=1)
+    batch_size: int = Field(ge=1, le=65536)
+    # epochs without a better validation loss before a phase ends
+    patience: int = Field(ge=1, le=10000)
 
 
-@dataclass(frozen=True)
-class Compute:
+class Compute(Section):
     """How the frozen prefix and the bundle are run."""
 
     precision: Literal["float32", "bfloat16"]
-    cache: Literal["float16", "float32"]  # how the prefix's activations are stored
+    cache_dtype: Literal["float16", "float32"]  # how the prefix's activations are stored
 
 
-@dataclass(frozen=True)
-class Export:
+class Export(Section):
     """The bundle."""
 
-    mirror: bool  # average over a picture and its mirror image; asking takes twice as long
+    tta_flip: bool  # average over an image and its mirror image; asking takes twice as long
 
 
-@dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Section):
     """What evaluation and explanation show."""
 
-    bins: int  # of the calibration curve and its error
-    mistakes: int  # pictures in the gallery of the worst mistakes
-    explain_per_class: int  # Grad-CAM pictures a class
+    bins: int = Field(ge=2, le=1000)  # of the calibration curve and its error
+    mistakes: int = Field(ge=1, le=1000)  # images in the gallery of the worst mistakes
+    explain_per_class: int = Field(ge=1, le=1000)  # Grad-CAM images a class
 
 
-@dataclass(frozen=True)
-class Params:
+class Params(Section):
     """All of params.yaml."""
 
-    seed: int
+    seed: int = Field(ge=0, le=2**32 - 1)
     data: Data
     split: Split
     base: Base
@@ -120,128 +206,130 @@ class Params:
     export: Export
     evaluate: Evaluate
 
-
-def _fits(value: Any, kind: Any) -> bool:
-    origin = typing.get_origin(kind)
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, option) for option in typing.get_args(kind))
-    if origin is Literal:
-        return value in typing.get_args(kind)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(v, typing.get_args(kind)[0]) for v in value)
-    if origin is dict:
-        of_key, of_value = typing.get_args(kind)
-        return isinstance(value, dict) and all(
-            _fits(k, of_key) and _fits(v, of_value) for k, v in value.items()
-        )
-    if kind is float:
-        return type(value) in (int, float)
-    return type(value) is kind
-
-
-def _words(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-
-
-def build(kind: type[T], values: Any, where: str = "") -> T:
-    """Turn the mapping `values` into the dataclass `kind`, strictly.
-
-    Raises ThawError that lists every unknown and every missing key, or names the key whose
-    value is not of its type, with the type and the value.
-    """
-    section = where.rstrip(".") or "params.yaml"
-    if not isinstance(values, dict):
-        raise ThawError(f"{section} must be a mapping of keys to values, but is {values!r}")
-    hints = typing.get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints), key=str)
-    missing = sorted(set(hints) - set(values))
-    if unknown or missing:
-        raise ThawError(
-            f"{section} must hold exactly the keys {', '.join(hints)}; "
-            f"unknown: {', '.join(map(str, unknown)) or 'none'}; "
-            f"missing: {', '.join(missing) or 'none'}"
-        )
-    fields: dict[str, Any] = {}
-    for key, hint in hints.items():
-        if dataclasses.is_dataclass(hint):
-            fields[key] = build(typing.cast(type, hint), values[key], f"{where}{key}.")
-        elif _fits(values[key], hint):
-            fields[key] = values[key]
-        else:
-            raise ThawError(f"{where}{key} must be {_words(hint)}, but is {values[key]!r}")
-    return kind(**fields)
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        problems = []
+        layers = count_layers(self.base.name, self.base.alpha)
+        freeze_till, classes = self.train.freeze_till, self.data.classes
+        if freeze_till != "all" and freeze_till > layers:
+            problems.append(
+                f"train.freeze_till must be all, or at most the {layers} layers of "
+                f"{self.base.name}, but is {freeze_till}"
+            )
+        unknown = [label for label in self.augment.extra_views if classes and label not in classes]
+        if unknown:
+            problems.append(
+                f"augment.extra_views must name classes of data.classes, {classes!r}, "
+                f"but names {unknown!r}"
+            )
+        _refuse(problems)
+        return self
 
 
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and check params.yaml; raises ThawError when it is missing or wrong."""
+    return validate(read_yaml(path))
+
+
+def validate(values: Any) -> Params:
+    """Turn the mapping `values` into Params.
+
+    Raises ThawError with a line for each thing that is wrong: the key, the rule and the value.
+    What sections must have in common is checked once each of them is right by itself.
+    """
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
+        return Params.model_validate(values)
+    except ValidationError as refused:
+        raise ThawError("\n".join(_explain(refused.errors(), values))) from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file; raises ThawError when it is missing or cannot be read."""
+    try:
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ThawError(f"no {path} in {Path.cwd()}: run this from the project's folder") from None
-    except yaml.YAMLError as problem:
+    except UnicodeDecodeError as problem:
+        raise ThawError(f"{path} is not UTF-8 text: {problem}") from None
+    except (YAMLError, ValueError) as problem:
         raise ThawError(f"{path} is not valid YAML: {' '.join(str(problem).split())}") from None
-    params = build(Params, values)
-    check(params)
-    return params
 
 
-def check(params: Params) -> None:
-    """Refuse values that are of the right type but cannot work; raises ThawError."""
-    split, train, augment = params.split, params.train, params.augment
-    rules = [
-        (params.seed >= 0, "seed must not be negative", params.seed),
-        (
-            split.val > 0 and split.test > 0 and split.val + split.test < 1,
-            "split.val and split.test must be above 0 and leave room for train",
-            (split.val, split.test),
-        ),
-        (split.folds >= 2, "split.folds must be 2 or more", split.folds),
-        (
-            params.base.image_size >= 32,
-            "base.image_size must be 32 or more",
-            params.base.image_size,
-        ),
-        (augment.views >= 0, "augment.views must be 0 or more", augment.views),
-        (
-            all(extra >= 0 for extra in augment.extra_views.values()),
-            "augment.extra_views must be 0 or more",
-            augment.extra_views,
-        ),
-        (
-            all(value >= 0 for value in dataclasses.astuple(augment)[3:]),
-            "the ranges of augment must be 0 or more",
-            augment,
-        ),
-        (
-            train.freeze_till == "all" or train.freeze_till >= 0,
-            "train.freeze_till must be 0 or more, or all",
-            train.freeze_till,
-        ),
-        (0 <= train.dropout < 1, "train.dropout must be in [0, 1)", train.dropout),
-        (all(n > 0 for n in train.dense), "train.dense must be positive widths", train.dense),
-        (train.head_epochs >= 1, "train.head_epochs must be 1 or more", train.head_epochs),
-        (train.epochs >= 0, "train.epochs must be 0 or more", train.epochs),
-        (
-            train.head_learning_rate > 0 and train.learning_rate > 0,
-            "learning rates must be above 0",
-            (train.head_learning_rate, train.learning_rate),
-        ),
-        (train.weight_decay >= 0, "train.weight_decay must be 0 or more", train.weight_decay),
-        (train.batch_size >= 1, "train.batch_size must be 1 or more", train.batch_size),
-        (train.patience >= 1, "train.patience must be 1 or more", train.patience),
-        (params.evaluate.bins >= 2, "evaluate.bins must be 2 or more", params.evaluate.bins),
-        (
-            params.evaluate.mistakes >= 1 and params.evaluate.explain_per_class >= 1,
-            "evaluate.mistakes and evaluate.explain_per_class must be 1 or more",
-            params.evaluate,
-        ),
+def parse_yaml(text: str) -> Any:
+    """Parse YAML 1.2, as DVC does: 1e-05, which DVC writes, is text to a parser of YAML 1.1.
+
+    Raises YAMLError, or ValueError for a number or a date that Python cannot hold.
+    """
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def _explain(errors: Sequence["ErrorDetails"], values: Any) -> list[str]:
+    """A line for each thing that is wrong."""
+    lines: list[str] = []
+    rules: dict[str, list[str]] = {}  # by key: a value may be refused by each part of a union
+    received: dict[str, Any] = {}
+    for error in errors:
+        name = ".".join(map(str, error["loc"]))
+        if error["type"] == "value_error":
+            lines += str(error["ctx"]["error"]).splitlines()
+        elif error["type"] == "missing":
+            lines.append(f"{name} is missing")
+        elif error["type"] in ("extra_forbidden", "invalid_key"):
+            lines.append(_suggest(name))
+        else:
+            key = _key(error["loc"], values)
+            rules.setdefault(key, []).append(_rule(error))
+            received[key] = error["input"]
+    return lines + [
+        f"{key} must {' or '.join(rules[key])}, but is {received[key]!r}" for key in rules
     ]
-    for holds, rule, received in rules:
-        if not holds:
-            raise ThawError(f"{rule}, but is {received!r}: change it in params.yaml")
 
 
-class Declared:
+def _rule(error: "ErrorDetails") -> str:
+    """What the value must be or have, as in `be less than 1`."""
+    if error["type"] in PLAIN:
+        return f"be {PLAIN[error['type']]}"
+    rule = error["msg"].partition(" should ")[2]
+    return rule.replace("greater than or equal to", "at least").replace(
+        "less than or equal to", "at most"
+    )
+
+
+def _key(location: tuple[int | str, ...], values: Any) -> str:
+    """The key of an error, such as train.hidden_units.0.
+
+    Pydantic ends the location in a union by the part that refused; that is no key.
+    """
+    if location and location[-1] == "[key]":
+        return f"a key of {'.'.join(map(str, location[:-2]))}"
+    keys = []
+    for part in location:
+        try:
+            values = values[part]
+        except (TypeError, LookupError):
+            break
+        keys.append(str(part))
+    return ".".join(keys) or "params.yaml"
+
+
+def _suggest(name: str) -> str:
+    """Say that `name` is not a parameter, and which ones are near."""
+    sections = {
+        section: list(getattr(field.annotation, "model_fields", ()))
+        for section, field in Params.model_fields.items()
+    }
+    known = [
+        ".".join(filter(None, (section, key)))
+        for section, keys in sections.items()
+        for key in keys or [""]
+    ]
+    section, dot, _ = name.partition(".")
+    inside = [key for key in known if key.startswith(f"{section}.")] or list(sections)
+    near = difflib.get_close_matches(name, known if dot else [*known, *sections], n=3)
+    return f"{name} is not a parameter; did you mean {', '.join(near or inside)}?"
+
+
+class StageParams:
     """A view of the params that gives out only the keys that dvc.yaml declares for a stage.
 
     A stage that reads a key it does not declare would not rerun when that key changes; here it
@@ -258,10 +346,10 @@ class Declared:
         if name in self._declared:
             return value
         if any(other.startswith(f"{name}.") for other in self._declared):
-            return Declared(value, self._declared, f"{name}.")
+            return StageParams(value, self._declared, f"{name}.")
         raise ThawError(f"this stage reads {name}, which dvc.yaml does not list in its params")
 
-    def read(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Every declared key with its value."""
         values = {}
         for name in sorted(self._declared):

@@ -5,16 +5,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from thaw.data.images import decode, read_classes, read_rows, write_table
+from thaw.data.tables import read_classes, read_rows, write_table
+from thaw.images import decode
 
 LEFT, RIGHT = (200, 40, 40), (30, 60, 180)
 
 
 @pytest.fixture(scope="module")
 def halves():
-    picture = Image.new("RGB", (64, 64), LEFT)
-    picture.paste(RIGHT, (32, 0, 64, 64))
-    return picture
+    image = Image.new("RGB", (64, 64), LEFT)
+    image.paste(RIGHT, (32, 0, 64, 64))
+    return image
 
 
 def sides(data, size=32):

@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thaw.data.archive import open_members
-from thaw.data.groups import group_names, near_pairs
-from thaw.data.images import read_classes, read_rows
+from thaw.data.duplicates import group_names, near_pairs
 from thaw.data.ingest import collect, summary, write_images, write_inventory
+from thaw.data.tables import read_classes, read_rows
 from thaw.errors import ThawError
 
 PLAIN = {
     "classes": [],
     "limit_per_class": None,
     "max_megapixels": 4.0,
-    "near_duplicate_bits": 4,
+    "max_phash_distance": 4,
     "workers": 1,
 }
 
@@ -59,8 +59,8 @@ def test_planted_faults(damaged, tmp_path):
     rows, inventory, numbers, classes = ingested(damaged, tmp_path)
     reasons = dict(zip(inventory["name"], inventory["reason"]))
     assert reasons == {
-        "readme[1].txt": "not a picture file",
-        "Cat/Thumbs.db": "not a picture file",
+        "readme[1].txt": "not an image file",
+        "Cat/Thumbs.db": "not an image file",
         "Cat/empty.jpg": "empty",
         "Dog/empty.jpg": "empty",
         "Cat/half.jpg": "truncated",
@@ -96,7 +96,7 @@ def test_same_result_from_a_folder_and_with_two_processes(damaged, folder, tmp_p
         assert (tmp_path / "zip" / name).read_bytes() == (tmp_path / "folder" / name).read_bytes()
 
 
-def test_a_limit_is_met_with_usable_pictures_and_is_nested(damaged, tmp_path):
+def test_a_limit_is_met_with_usable_images_and_is_nested(damaged, tmp_path):
     ten = ingested(damaged, tmp_path / "10", limit_per_class=10)
     twelve = ingested(damaged, tmp_path / "12", limit_per_class=12)
     assert ten[2]["classes"] == {"Cat": 10, "Dog": 10}
@@ -120,7 +120,7 @@ def test_one_class_in_two_folders_is_refused_by_name(folder, tmp_path):
     assert "test/Cat and train/Cat" in message
 
 
-def test_too_few_pictures_are_counted(folder, tmp_path):
+def test_too_few_images_are_counted(folder, tmp_path):
     assert "Cat has 9, Dog has 9" in refusal(folder, tmp_path / "a", limit_per_class=9)
     few = tmp_path / "few"
     shutil.copytree(folder, few)
@@ -141,16 +141,16 @@ def test_hidden_and_homeless_files_are_listed(folder, tmp_path, draw, encode):
     (source / "PetImages" / "Cat" / "._1.jpg").write_bytes(b"fork")
     (source / "alone.jpg").write_bytes(encode(draw(999)))
     _, inventory, numbers, _ = ingested(source, tmp_path)
-    assert numbers["left_out"]["not a picture file"] == 4
+    assert numbers["left_out"]["not an image file"] == 4
     assert list(inventory.loc[inventory["reason"] == "no class folder", "name"]) == ["alone.jpg"]
 
 
 def test_a_file_that_changes_meanwhile_is_noticed(folder, tmp_path):
     with open_members(folder) as members:
         collection = collect(members, **PLAIN)
-        changed = [replace(picture, sha256="0") for picture in collection.pictures]
+        changed = [replace(image, sha256="0") for image in collection.images]
         with pytest.raises(ThawError, match="changed while it was read"):
-            write_images(tmp_path / "a", members, replace(collection, pictures=changed))
+            write_images(tmp_path / "a", members, replace(collection, images=changed))
     assert not list(tmp_path.iterdir())
 
 
@@ -160,13 +160,13 @@ def test_metrics_are_plain_json(damaged, tmp_path):
     assert numbers["left_out"] == {
         "duplicate": 1,
         "empty": 2,
-        "not a picture file": 2,
+        "not an image file": 2,
         "not an image": 1,
         "too large": 1,
         "truncated": 2,
         "two labels": 2,
     }
-    assert numbers["pictures"] == 27 and numbers["groups"] == 26
+    assert numbers["images"] == 27 and numbers["groups"] == 26
 
 
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 300), min_size=1, max_size=40))
@@ -185,7 +185,7 @@ def test_pairs_are_those_of_a_plain_loop(numbers):
 def test_blocks_do_not_matter_and_chains_join(monkeypatch):
     hashes = np.random.default_rng(0).integers(0, 2**12, 300).astype(np.uint64)
     at_once = near_pairs(hashes, 2)
-    monkeypatch.setattr("thaw.data.groups.BLOCK", 7)
+    monkeypatch.setattr("thaw.data.duplicates.BLOCK", 7)
     in_blocks = near_pairs(hashes, 2)
     assert set(zip(*map(list, at_once))) == set(zip(*map(list, in_blocks)))
     chain = [f"{0b0:016x}", f"{0b1111:016x}", f"{0b11111111:016x}", f"{2**60 - 1:016x}"]
@@ -196,12 +196,12 @@ def test_blocks_do_not_matter_and_chains_join(monkeypatch):
 def test_the_real_archive(tmp_path):
     source = Path(os.environ["THAW_PHOTOS"]) / "asirra-4000.zip"
     rows, inventory, numbers, _ = ingested(source, tmp_path, max_megapixels=50.0, workers=2)
-    assert numbers["pictures"] == 4002 and numbers["classes"] == {"Cat": 2000, "Dog": 2002}
+    assert numbers["images"] == 4002 and numbers["classes"] == {"Cat": 2000, "Dog": 2002}
     reasons = set(zip(inventory["name"], inventory["reason"]))
     assert reasons >= {
-        ("readme[1].txt", "not a picture file"),
-        ("Cat/Thumbs.db", "not a picture file"),
-        ("Dog/Thumbs.db", "not a picture file"),
+        ("readme[1].txt", "not an image file"),
+        ("Cat/Thumbs.db", "not an image file"),
+        ("Dog/Thumbs.db", "not an image file"),
         ("Cat/12000.jpg", "empty"),
         ("Dog/12001.jpg", "empty"),
         ("Cat/12002.jpg", "truncated"),

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 import fsspec
 import pytest
+from project import ROOT
 
 from thaw.data import download as module
-from thaw.data.source import DOWNLOADS, open_source, source_sha256
+from thaw.data.source import open_source, source_sha256
 from thaw.errors import ThawError
+from thaw.params import load
+from thaw.paths import DOWNLOADS
 
 
 @dataclass
@@ -69,7 +72,8 @@ def server(damaged, tmp_path, monkeypatch):
 
 
 def names(source, sha256=None):
-    with open_source(source, sha256) as members:
+    data = load(ROOT / "params.yaml").data.model_copy(update={"source": source, "sha256": sha256})
+    with open_source(data) as members:
         return members.paths()
 
 
@@ -80,7 +84,7 @@ def refusal(source, sha256=None):
 
 
 def test_a_download_is_checked_and_kept(server, damaged):
-    expected = source_sha256(str(damaged))
+    expected = source_sha256(damaged)
     assert names(server.url, expected.upper()) == names(str(damaged))
     names(server.url, expected)
     assert server.asked == [None]
@@ -89,7 +93,7 @@ def test_a_download_is_checked_and_kept(server, damaged):
 
 def test_a_download_that_breaks_off_is_continued(server, damaged):
     server.breaks = 2
-    names(server.url, source_sha256(str(damaged)))
+    names(server.url, source_sha256(damaged))
     first, *starts = server.asked
     one, two = (int(text.removeprefix("bytes=").removesuffix("-")) for text in starts)
     assert first is None and 0 < one < two < len(server.content)
@@ -99,7 +103,7 @@ def test_the_next_run_continues(server, damaged, monkeypatch):
     monkeypatch.setattr(module, "TRIES", 1)
     server.breaks = 1
     assert "the next run continues" in refusal(server.url)
-    names(server.url, source_sha256(str(damaged)))
+    names(server.url, source_sha256(damaged))
     assert re.fullmatch("bytes=[1-9][0-9]+-", server.asked[-1])
 
 
@@ -109,12 +113,12 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(server, damaged
     server.breaks = 1
     refusal(server.url)
     server.content, server.etag = good, '"2"'
-    names(server.url, source_sha256(str(damaged)))
+    names(server.url, source_sha256(damaged))
 
 
 def test_passing_failures_are_tried_again(server, damaged):
     server.statuses = [503, 429, 500]
-    names(server.url, source_sha256(str(damaged)))
+    names(server.url, source_sha256(damaged))
     assert len(server.asked) == 4
 
 
@@ -167,8 +171,8 @@ def test_local_sources_and_their_hashes(damaged, tmp_path):
         ["sha256sum", "Cat/a.jpg", "Cat/b.jpg", "z.txt"],
         cwd=folder, capture_output=True, check=True,
     ).stdout  # fmt: skip
-    assert source_sha256(str(folder)) == hashlib.sha256(listing).hexdigest()
-    assert names(str(folder), source_sha256(str(folder))) == ["Cat/a.jpg", "Cat/b.jpg", "z.txt"]
-    before = source_sha256(str(folder))
+    assert source_sha256(folder) == hashlib.sha256(listing).hexdigest()
+    assert names(str(folder), source_sha256(folder)) == ["Cat/a.jpg", "Cat/b.jpg", "z.txt"]
+    before = source_sha256(folder)
     (folder / "z.txt").write_bytes(b"changed")
     assert "data.sha256" in refusal(str(folder), before)

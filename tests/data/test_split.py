@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thaw.data.divide import make_split
-from thaw.data.images import write_table
-from thaw.data.split import SPLITS, read_split, write_split
+from thaw.data.split import make_split
+from thaw.data.tables import SPLITS, read_split, write_split, write_table
 from thaw.errors import ThawError
 
 
-def pictures(sizes, group_of=lambda name: name):
+def images(sizes, group_of=lambda name: name):
     names = [(f"{label}/{n}.jpg", label) for label, size in sizes.items() for n in range(size)]
     return pd.DataFrame(
         [{"name": name, "label": label, "group": group_of(name)} for name, label in names]
@@ -32,8 +31,8 @@ def stored(table, path):
     return path
 
 
-def test_fractions_are_met_within_a_picture():
-    table = make_split(pictures({"Cat": 2000, "Dog": 1003, "Fox": 40}), 0.2, 0.25, 5, 20)
+def test_fractions_are_met_within_an_image():
+    table = make_split(images({"Cat": 2000, "Dog": 1003, "Fox": 40}), 0.2, 0.25, 5, 20)
     counts = Counter(zip(table["label"], table["split"]))
     for label, size in (("Cat", 2000), ("Dog", 1003), ("Fox", 40)):
         assert abs(counts[label, "test"] - 0.25 * size) <= 1
@@ -43,16 +42,16 @@ def test_fractions_are_met_within_a_picture():
 
 
 def test_the_seed_and_nothing_else_decides():
-    table = pictures({"Cat": 60, "Dog": 60})
+    table = images({"Cat": 60, "Dog": 60})
     first = make_split(table, 0.2, 0.25, 5, 1)
     shuffled = table.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(first, make_split(shuffled, 0.2, 0.25, 5, 1))
     assert split_of(first) != split_of(make_split(table, 0.2, 0.25, 5, 2))
 
 
-def test_a_new_picture_moves_few_others():
-    before = split_of(make_split(pictures({"Cat": 400, "Dog": 400}), 0.2, 0.25, 5, 1))
-    after = split_of(make_split(pictures({"Cat": 401, "Dog": 400}), 0.2, 0.25, 5, 1))
+def test_a_new_image_moves_few_others():
+    before = split_of(make_split(images({"Cat": 400, "Dog": 400}), 0.2, 0.25, 5, 1))
+    after = split_of(make_split(images({"Cat": 401, "Dog": 400}), 0.2, 0.25, 5, 1))
     assert sum(before[name] != after[name] for name in before) <= 4
 
 
@@ -65,14 +64,14 @@ def test_a_new_picture_moves_few_others():
     seed=st.integers(0, 2**40),
 )
 def test_any_table_is_split_whole_or_refused(sizes, joins, fractions, folds, seed):
-    table = pictures({f"class {n}": size for n, size in enumerate(sizes)})
+    table = images({f"class {n}": size for n, size in enumerate(sizes)})
     for one, other in joins:  # groups of any size, across labels too
         one, other = (table["group"][n % len(table)] for n in (one, other))
         table.loc[table["group"] == one, "group"] = other
     try:
         result = make_split(table, *fractions, folds, seed)
     except ThawError:
-        assert joins or min(sizes) < 15  # single pictures, enough of them, always go
+        assert joins or min(sizes) < 15  # single images, enough of them, always go
         return
     assert sorted(result["name"]) == sorted(table["name"])
     assert (result.groupby("group")[["split", "fold"]].nunique() == 1).all(axis=None)
@@ -89,24 +88,24 @@ def test_any_table_is_split_whole_or_refused(sizes, joins, fractions, folds, see
 
 
 def test_impossible_splits_are_refused_by_name():
-    one = pictures({"Cat": 30, "Dog": 30}, lambda name: "Dog" if "Dog" in name else name)
-    with pytest.raises(ThawError, match="Dog, 30 pictures in 1 groups"):
+    one = images({"Cat": 30, "Dog": 30}, lambda name: "Dog" if "Dog" in name else name)
+    with pytest.raises(ThawError, match="Dog, 30 images in 1 groups"):
         make_split(one, 0.2, 0.25, 2, 0)
     with pytest.raises(ThawError, match=r"split.folds is 9, but Cat has only 8"):
-        make_split(pictures({"Cat": 10, "Dog": 30}), 0.2, 0.25, 9, 0)
+        make_split(images({"Cat": 10, "Dog": 30}), 0.2, 0.25, 9, 0)
 
 
 @pytest.fixture
 def written(tmp_path):
-    table = pictures({"Cat": 20, "NA": 20, "1": 20})
-    images = stored(table, tmp_path / "images.parquet")
-    write_split(tmp_path / "split.csv", make_split(table, 0.2, 0.25, 3, 0), images)
-    return tmp_path / "split.csv", images
+    table = images({"Cat": 20, "NA": 20, "1": 20})
+    images_path = stored(table, tmp_path / "images.parquet")
+    write_split(tmp_path / "split.csv", make_split(table, 0.2, 0.25, 3, 0), images_path)
+    return tmp_path / "split.csv", images_path
 
 
 def test_what_is_written_is_read(written):
-    path, images = written
-    table = read_split(path, images)
+    path, images_path = written
+    table = read_split(path, images_path)
     assert list(table.columns) == ["name", "label", "group", "split", "fold"]
     assert set(table["label"]) == {"Cat", "NA", "1"} and table["fold"].dtype.kind == "i"
 
@@ -114,21 +113,30 @@ def test_what_is_written_is_read(written):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: pd.concat([t, t[:1]]), "every picture once"),
-        (lambda t: t.assign(split=t["split"].replace("val", "valid")), "knows only"),
-        (lambda t: t.assign(group=t["name"].str[-5:]), "group in one split"),
-        (lambda t: t.assign(fold=0), "fold for train and val"),
-        (lambda t: t[(t["label"] != "NA") | (t["split"] != "val")], "each class in each split"),
-        (lambda t: t[1:], "fits the pictures"),
-        (lambda t: t.assign(label=t["label"].replace({"NA": "Cat"})), "fits the pictures"),
+        (lambda t: pd.concat([t, t[:1]]), "images appear more than once"),
+        (
+            lambda t: t.assign(split=t["split"].replace("val", "valid")),
+            "are in none of train, val, test",
+        ),
+        (lambda t: t.assign(group=t["name"].str[-5:]), "groups are in more than one split"),
+        (lambda t: t.assign(fold=0), "have a fold in test"),
+        (
+            lambda t: t[(t["label"] != "NA") | (t["split"] != "val")],
+            "missing from a split, first NA from val",
+        ),
+        (lambda t: t[1:], "do not match the table of images"),
+        (
+            lambda t: t.assign(label=t["label"].replace({"NA": "Cat"})),
+            "do not match the table of images",
+        ),
         (lambda t: t.drop(columns="fold"), "must have the columns"),
     ],
 )
 def test_tampering_is_noticed(written, change, message):
-    path, images = written
+    path, images_path = written
     change(read_split(path)).to_csv(path, index=False)
     with pytest.raises(ThawError, match=message):
-        read_split(path, images)
+        read_split(path, images_path)
 
 
 def test_one_content_in_two_splits_is_noticed(written, tmp_path):
@@ -137,5 +145,5 @@ def test_one_content_in_two_splits_is_noticed(written, tmp_path):
     schema = pa.schema([(key, pa.string()) for key in ("name", "label", "group", "sha256")])
     rows = table.assign(sha256="same")[schema.names].to_dict("records")
     write_table(tmp_path / "other.parquet", schema, iter(rows), ["1"])
-    with pytest.raises(ThawError, match="a content in one split"):
+    with pytest.raises(ThawError, match=r"file contents .* in two splits"):
         read_split(path, tmp_path / "other.parquet")

@@ -1,4 +1,4 @@
-"""A whole small project: coloured pictures of three kinds, and a bundle that knows colours."""
+"""A whole small project: coloured images of three kinds, and a bundle that knows colours."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from thaw.data.images import write_table
+from thaw.data.tables import write_table
 from thaw.evaluate.predictions import Predictions
 from thaw.files import sha256_of, write_json
 
@@ -42,7 +42,7 @@ def made_up(classes: int = 3, n: int = 60, seed: int = 0, skill: float = 2.0) ->
     )
 
 
-def picture(colour: int, rng: np.random.Generator) -> bytes:
+def image(colour: int, rng: np.random.Generator) -> bytes:
     """A noisy PNG in which one of red, green and blue is usually the strongest."""
     pixels = rng.normal(100, 60, (24, 40, 3))
     pixels[..., colour] += rng.normal(12, 12)
@@ -59,7 +59,7 @@ def colour_model(classes: int) -> onnx.ModelProto:
         "spots": (np.eye(classes, 3, dtype=np.float32) - 0.3)[..., None, None],
     }
     nodes = [
-        helper.make_node("Cast", ["pictures"], ["bytes"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["images"], ["bytes"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["bytes", "scale"], ["pixels"]),
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("AveragePool", ["planes"], ["map"], kernel_shape=[8, 8], strides=[8, 8]),
@@ -73,7 +73,7 @@ def colour_model(classes: int) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "colours",
-        [helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["N", SIDE, SIDE, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", SIDE, SIDE, 3])],
         [
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
             helper.make_tensor_value_info("heatmaps", TensorProto.FLOAT, ["N", classes, 4, 4]),
@@ -90,7 +90,7 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
     rows, split = [], []
     for i in range(n):
         label = labels[i % len(labels)]
-        data = picture(i % len(labels), rng)
+        data = image(i % len(labels), rng)
         sha256 = f"{rng.integers(2**63):064x}"
         name = f"{label}/{i:03}.png"
         rows.append({"name": name, "label": label, "bytes": data, "sha256": sha256})

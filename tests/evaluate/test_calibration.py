@@ -35,7 +35,7 @@ def test_always_sure_and_half_right_is_off_by_a_half():
     st.lists(st.tuples(st.floats(0.5, 1, width=32), st.integers(0, 1)), min_size=1, max_size=40),
     st.integers(2, 20),
 )
-def test_every_picture_has_its_bin(cases, bins):
+def test_every_image_has_its_bin(cases, bins):
     probabilities = two([case[0] for case in cases])
     truth = np.array([case[1] for case in cases])
     found = reliability(probabilities, truth, bins)

@@ -47,7 +47,7 @@ def test_a_straight_line_is_two_points_and_a_corner_three():
 
 
 def test_a_perfect_classifier_has_a_roc_of_three_points(make_predictions):
-    table = roc(make_predictions(2, skill=50).of("test"))
+    table = roc(make_predictions(2, skill=50).subset("test"))
     assert table["false_positive_rate"].tolist() == [0, 0, 1]
     assert table["true_positive_rate"].tolist() == [0, 1, 1]
     assert set(table["class"]) == {"Dog"}
@@ -55,7 +55,7 @@ def test_a_perfect_classifier_has_a_roc_of_three_points(make_predictions):
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_curves_stay_small_and_keep_their_area(make_predictions, classes):
-    test = make_predictions(classes, n=6000).of("test")
+    test = make_predictions(classes, n=6000).subset("test")
     curves = roc(test), precision_recall(test)
     shown = test.labels[1:] if classes == 2 else test.labels
     for table in curves:
@@ -73,8 +73,8 @@ def test_curves_stay_small_and_keep_their_area(make_predictions, classes):
         assert auc(x, y) == pytest.approx(auc(recall, precision), abs=1e-3)
 
 
-def test_confusion_has_a_row_for_each_picture(make_predictions):
-    test = make_predictions(3).of("test")
+def test_confusion_has_a_row_for_each_image(make_predictions):
+    test = make_predictions(3).subset("test")
     table = confusion(test)
     assert len(table) == len(test.names)
     right = (table["actual"] == table["predicted"]).sum()
@@ -82,7 +82,7 @@ def test_confusion_has_a_row_for_each_picture(make_predictions):
 
 
 def test_calibration_leaves_out_empty_bins_and_classes_have_their_measures(make_predictions):
-    test = make_predictions(2).of("test")
+    test = make_predictions(2).subset("test")
     table = calibration(test, 10)
     assert table["count"].sum() == len(test.names)
     assert table["lower"].min() == pytest.approx(0.5)  # of two classes, one has half or more

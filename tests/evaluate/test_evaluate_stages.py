@@ -14,7 +14,7 @@ from PIL import Image
 from thaw.errors import ThawError
 from thaw.evaluate.gallery import draw_mistakes, worst_mistakes
 from thaw.evaluate.gradcam import read_explained
-from thaw.params import Declared, load
+from thaw.params import StageParams, load
 from thaw.serving.predictor import Predictor
 
 ROOT = Path(__file__).parents[2]
@@ -24,14 +24,14 @@ READS = {
     "report": {"evaluate.mistakes"},
 }
 TABLES = ["calibration", "confusion", "learning_curves", "per_class", "precision_recall", "roc"]
-PICTURES = ["gradcam", "mistakes", "overview"]
+IMAGES = ["gradcam", "mistakes", "overview"]
 
 
 def run(stage: str) -> None:
     spec = importlib.util.spec_from_file_location(f"stage_{stage}", ROOT / f"stages/{stage}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.main(Declared(load(ROOT / "params.yaml"), frozenset(READS[stage])))
+    module.main(StageParams(load(ROOT / "params.yaml"), frozenset(READS[stage])))
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
@@ -49,16 +49,16 @@ def test_the_stages_write_their_outs_and_the_same_bytes_again(project):
         "outputs/predictions.csv",
         "outputs/explain/rows.csv",
         "outputs/explain/heatmaps.npy",
-        "outputs/explain/pictures.npy",
+        "outputs/explain/images.npy",
         "metrics/eval.json",
         *(f"outputs/tables/{name}.csv" for name in TABLES if name != "learning_curves"),
         *(f"plots/{name}.csv" for name in TABLES),
-        *(f"plots/{name}.png" for name in PICTURES),
+        *(f"plots/{name}.png" for name in IMAGES),
     }
-    for name in PICTURES:
-        with Image.open(project / f"plots/{name}.png") as picture:
-            assert np.asarray(picture).std() > 10  # something is drawn
-            assert "Software" not in picture.info
+    for name in IMAGES:
+        with Image.open(project / f"plots/{name}.png") as image:
+            assert np.asarray(image).std() > 10  # something is drawn
+            assert "Software" not in image.info
     for stage in READS:
         run(stage)
     assert snapshot(project) == first
@@ -83,8 +83,8 @@ def test_explain_shows_the_first_of_each_class_by_hash(project):
     found = read_explained(project / "outputs/explain")
     classes = len(found.predictions.labels)
     assert found.predictions.truth.tolist() == sorted(list(range(classes)) * 4)
-    assert found.pictures.shape == (4 * classes, 32, 32, 3)
-    probabilities, heatmaps = Predictor("models/bundle").predict(found.pictures)
+    assert found.images.shape == (4 * classes, 32, 32, 3)
+    probabilities, heatmaps = Predictor("models/bundle").predict(found.images)
     np.testing.assert_array_equal(found.predictions.probabilities, probabilities)
     np.testing.assert_array_equal(found.heatmaps, heatmaps)
 
@@ -97,19 +97,19 @@ def test_a_damaged_bundle_is_not_evaluated(project):
 
 
 def test_mistakes_come_worst_first_and_none_is_fine(make_predictions, tmp_path):
-    test = make_predictions(3).of("test")
+    test = make_predictions(3).subset("test")
     chosen = worst_mistakes(test, 5)
     assert (test.predicted[chosen] != test.truth[chosen]).all()
     surest = test.probabilities.max(axis=1)
     assert (np.diff(surest[chosen]) <= 0).all()
     others = np.setdiff1d(np.flatnonzero(test.predicted != test.truth), chosen)
     assert surest[others].max() <= surest[chosen].min()
-    perfect = make_predictions(2, skill=50).of("test")
+    perfect = make_predictions(2, skill=50).subset("test")
     none = worst_mistakes(perfect, 5)
     assert len(none) == 0
     draw_mistakes(tmp_path / "mistakes.png", perfect, none, {})
-    with Image.open(tmp_path / "mistakes.png") as picture:
-        assert np.asarray(picture).min() == 0  # the words
+    with Image.open(tmp_path / "mistakes.png") as image:
+        assert np.asarray(image).min() == 0  # the words
 
 
 def test_no_module_of_evaluate_imports_tensorflow():

@@ -1,4 +1,4 @@
-"""Measures against scikit-learn, SciPy and cases worked by hand."""
+"""Metrics against scikit-learn, SciPy and cases worked by hand."""
 
 import dataclasses
 import math
@@ -19,14 +19,14 @@ KEYS = [
 
 
 def measure(predictions, bins=10):
-    return dict(evaluate(predictions.of("val"), predictions.of("test"), bins))
+    return dict(evaluate(predictions.subset("val"), predictions.subset("test"), bins))
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 4), st.integers(8, 80), st.integers(0, 99), st.floats(0, 20))
 def test_measures_are_those_of_the_reference(make_predictions, classes, n, seed, skill):
     predictions = make_predictions(classes, n, seed, skill)
-    test = predictions.of("test")
+    test = predictions.subset("test")
     found = measure(predictions)
     assert list(found) == KEYS
     exact = test.probabilities.astype(np.float64)
@@ -105,8 +105,8 @@ def test_a_probability_of_zero_for_the_truth_keeps_the_loss_finite(make_predicti
     assert 80 < found["loss"] < 100
 
 
-def test_a_class_without_test_pictures_is_refused(make_predictions):
+def test_a_class_without_test_images_is_refused(make_predictions):
     predictions = make_predictions(3)
     split = np.where(predictions.truth == 1, "val", predictions.split).astype(object)
-    with pytest.raises(ThawError, match=r"test must hold a picture of every class.*Dog"):
-        dataclasses.replace(predictions, split=split).of("test")
+    with pytest.raises(ThawError, match=r"test must hold an image of every class.*Dog"):
+        dataclasses.replace(predictions, split=split).subset("test")

@@ -8,7 +8,7 @@ import pytest
 from dvc_render.html import render_html
 from dvc_render.vega import VegaRenderer
 
-from thaw.evaluate.page import write_page
+from thaw.evaluate.plots_page import write_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

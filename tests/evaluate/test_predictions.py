@@ -14,7 +14,7 @@ from thaw.evaluate.predictions import predict, read_predictions, write_predictio
 
 
 class Stub:
-    """Says class k of a picture whose bytes are k, with what is given."""
+    """Says class k of an image whose bytes are k, with what is given."""
 
     def __init__(self, value=0.75):
         self.labels, self.value, self.batches = ["Cat", "Dog"], value, []
@@ -22,11 +22,11 @@ class Stub:
     def decode(self, data):
         return np.full((4, 4, 3), data[0], np.uint8)
 
-    def predict(self, pictures):
-        self.batches.append(len(pictures))
-        second = np.where(pictures[:, 0, 0, 0] == 1, self.value, 1 - self.value)
+    def predict(self, images):
+        self.batches.append(len(images))
+        second = np.where(images[:, 0, 0, 0] == 1, self.value, 1 - self.value)
         probabilities = np.stack([1 - second, second], axis=1).astype(np.float32)
-        return probabilities, np.zeros((len(pictures), 2, 2, 2), np.float32)
+        return probabilities, np.zeros((len(images), 2, 2, 2), np.float32)
 
 
 def rows(count, label=("Cat", "Dog")):
@@ -69,6 +69,6 @@ def test_a_probability_that_is_no_number_is_refused():
         predict(Stub(np.nan), rows(4), dict.fromkeys("0123", "test"))
 
 
-def test_no_picture_to_score_is_refused():
-    with pytest.raises(ThawError, match="val and test must hold pictures"):
+def test_no_image_to_score_is_refused():
+    with pytest.raises(ThawError, match="val and test must hold images"):
         predict(Stub(), rows(4), dict.fromkeys("0123", "train"))

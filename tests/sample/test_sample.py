@@ -14,9 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from thaw.data.archive import open_members
-from thaw.data.images import decode, read_rows
 from thaw.data.ingest import collect, summary, write_images
-from thaw.model.backbones import SAMPLE_WEIGHTS, build
+from thaw.data.tables import read_rows
+from thaw.images import decode
+from thaw.model.base import SAMPLE_WEIGHTS, load_base
+from thaw.params import load
 from thaw.sample import generate
 from thaw.sample.generate import KINDS, draw, write_sample
 from thaw.sample.things import THINGS, thing
@@ -28,7 +30,7 @@ COUNT = 12
 def archive(tmp_path_factory):
     """A small sample."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate, "PICTURES", COUNT)
+        patch.setattr(generate, "IMAGES", COUNT)
         path = tmp_path_factory.mktemp("sample") / "sample.zip"
         write_sample(path)
         write_sample(path.with_name("again.zip"))
@@ -52,11 +54,11 @@ def test_a_seed_gives_the_same_bytes_and_another_gives_others(archive):
     assert archive.read_bytes() != archive.with_name("other.zip").read_bytes()
 
 
-def test_a_picture_depends_on_seed_class_and_number_alone():
-    pictures = {key: draw(*key).tobytes() for key in [(0, "Cat", 3), (1, "Cat", 3), (0, "Dog", 3)]}
-    assert len(set(pictures.values())) == 3
+def test_an_image_depends_on_seed_class_and_number_alone():
+    images = {key: draw(*key).tobytes() for key in [(0, "Cat", 3), (1, "Cat", 3), (0, "Dog", 3)]}
+    assert len(set(images.values())) == 3
     draw(0, "Dog", 9)
-    assert draw(0, "Cat", 3).tobytes() == pictures[0, "Cat", 3]
+    assert draw(0, "Cat", 3).tobytes() == images[0, "Cat", 3]
 
 
 def test_the_layout_is_that_of_the_public_archive(archive):
@@ -71,9 +73,9 @@ def test_the_layout_is_that_of_the_public_archive(archive):
 def test_each_planted_fault_comes_out_of_ingest_as_it_is_meant(ingested):
     rows, reasons, numbers = ingested
     assert reasons == {
-        "readme[1].txt": "not a picture file",
-        "Cat/Thumbs.db": "not a picture file",
-        "Dog/Thumbs.db": "not a picture file",
+        "readme[1].txt": "not an image file",
+        "Cat/Thumbs.db": "not an image file",
+        "Dog/Thumbs.db": "not an image file",
         f"Cat/{COUNT}.jpg": "empty",
         f"Dog/{COUNT + 1}.jpg": "empty",
         f"Cat/{COUNT + 2}.jpg": "truncated",
@@ -91,16 +93,16 @@ def test_each_planted_fault_comes_out_of_ingest_as_it_is_meant(ingested):
     assert numbers["groups"] == len(rows) - 1
 
 
-def test_a_png_named_jpg_and_a_cmyk_picture_are_kept_and_look_as_drawn(ingested):
+def test_a_png_named_jpg_and_a_cmyk_image_are_kept_and_look_as_drawn(ingested):
     for label, number, kind, mode in (("Dog", 5, "PNG", "RGB"), ("Cat", 6, "JPEG", "CMYK")):
         kept = ingested[0][f"{label}/{COUNT + number}.jpg"]["bytes"]
-        picture = Image.open(io.BytesIO(kept))
-        assert (picture.format, picture.mode) == (kind, mode)
+        image = Image.open(io.BytesIO(kept))
+        assert (image.format, image.mode) == (kind, mode)
         drawn = np.asarray(draw(0, label, COUNT + number).resize((64, 64))).astype(float)
         assert np.abs(decode(kept, 64) - drawn).mean() < 12
 
 
-def test_the_turned_picture_is_seen_upright(ingested):
+def test_the_turned_image_is_seen_upright(ingested):
     seen = decode(ingested[0][f"Cat/{COUNT + 10}.jpg"]["bytes"], 64).astype(float)
     upright = np.asarray(draw(0, "Cat", COUNT + 10).resize((64, 64))).astype(float)
     assert np.abs(seen - upright).mean() < 12
@@ -111,15 +113,17 @@ def test_the_base_is_small_and_tells_other_things_apart_which_a_random_one_does_
     assert SAMPLE_WEIGHTS.stat().st_size < 2_000_000
     assert not {"cat", "dog"} & {name.lower() for name in THINGS}
     kinds, kind = ("house", "car", "tree", "flower", "cup"), np.tile(np.arange(5), 12)
-    pictures = [
+    images = [
         thing(np.random.default_rng([1, number]), kinds[index], 128)
         for number, index in enumerate(kind)
     ]
-    inputs = np.stack(pictures).astype(np.float32) / 127.5 - 1
+    inputs = np.stack(images).astype(np.float32) / 127.5 - 1
+
+    base = load(ROOT / "params.yaml").base
 
     def right(weights):
         keras.utils.set_random_seed(0)
-        network = build("MobileNetV2", weights, 128, 0.25)
+        network = load_base(base.model_copy(update={"weights": weights}))
         features = np.mean(network(inputs, training=False), axis=(1, 2))
         classifier = make_pipeline(StandardScaler(), KNeighborsClassifier(3))
         return classifier.fit(features[:30], kind[:30]).score(features[30:], kind[30:])
@@ -127,12 +131,12 @@ def test_the_base_is_small_and_tells_other_things_apart_which_a_random_one_does_
     assert right("sample") > right("none") + 0.3  # chance is 0.2
 
 
-def test_pretraining_checks_itself_on_pictures_it_was_not_trained_on():
+def test_pretraining_checks_itself_on_images_it_was_not_trained_on():
     """In a process of its own: it forks, which TensorFlow's threads do not survive."""
     code = (
         "import json, hashlib; from thaw.sample.pretrain import draw_all;"
-        "draw = lambda *which: [(int(label), hashlib.md5(picture).hexdigest())"
-        " for picture, label in zip(*draw_all(*which))];"
+        "draw = lambda *which: [(int(label), hashlib.md5(image).hexdigest())"
+        " for image, label in zip(*draw_all(*which))];"
         "print(json.dumps([draw(0, 2), draw(1, 1)]))"
     )
     train, later = json.loads(run(f'python -c "{code}" 2>/dev/null', ROOT))

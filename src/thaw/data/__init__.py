@@ -1,1 +1,1 @@
-"""From bytes to pictures, splits and views; nothing here imports TensorFlow."""
+"""From files to images, splits and views. May import sample and the modules beside the rooms."""

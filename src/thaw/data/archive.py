@@ -207,7 +207,7 @@ def _checked_text(path: str, source: Path) -> str:
 
 def _refused(archive: Path, member: str, what: str) -> ThawError:
     return ThawError(
-        f"{archive} is not safe to open: its member {member!r} {what}; pack the pictures afresh"
+        f"{archive} is not safe to open: its member {member!r} {what}; pack the images afresh"
     )
 
 

@@ -1,4 +1,4 @@
-"""A view of a picture: a turned, shifted, bent, relit, blurred or partly erased copy."""
+"""A view of an image: a turned, shifted, bent, relit, blurred or partly erased copy."""
 
 import io
 from dataclasses import dataclass
@@ -6,20 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from thaw.errors import ThawError
 from thaw.params import Augment
 
 CELLS = 12  # a side; the bent sampling map is bilinear within each
-LIMITS = {  # beyond these a picture turns inside out or vanishes
-    "shift": 1.0,
-    "shear": 80.0,
-    "zoom": 0.9,
-    "brightness": 1.0,
-    "contrast": 1.0,
-    "colour": 1.0,
-    "elastic": 0.5,
-    "erase": 1.0,
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +28,7 @@ class Draws:
     corner: np.ndarray  # (2,)
 
 
-SIGNED = ("rotation", "shift_x", "shift_y", "shear", "zoom", "brightness", "contrast", "colour")
+SIGNED = ("rotation", "shift_x", "shift_y", "shear", "zoom", "brightness", "contrast", "saturation")
 
 
 def draw(rng: np.random.Generator) -> Draws:
@@ -56,19 +45,19 @@ def draw(rng: np.random.Generator) -> Draws:
     )
 
 
-def view(picture: np.ndarray, settings: Augment, seed: int, sha256: str, k: int) -> np.ndarray:
-    """View `k` (1, 2, …) of a picture: uint8 RGB (S, S, 3) → the same shape.
+def view(image: np.ndarray, settings: Augment, seed: int, sha256: str, k: int) -> np.ndarray:
+    """View `k` (1, 2, …) of an image: uint8 RGB (S, S, 3) → the same shape.
 
-    It depends on nothing but the picture, the settings, the seed, the SHA-256 of the picture's
-    file, and k. With every range 0 and no flip it is the picture.
+    It depends on nothing but the image, the settings, the seed, the SHA-256 of the image's
+    file, and k. With every range 0 and no flip it is the image.
     """
     rng = np.random.default_rng([seed, int(sha256[:16], 16), k])
     draws = draw(rng)
-    moved = Image.fromarray(_sample(picture, _sampling_map(len(picture), settings, draws)))
+    moved = Image.fromarray(_sample(image, _sampling_map(len(image), settings, draws)))
     for enhancer, key in (
         (ImageEnhance.Brightness, "brightness"),
         (ImageEnhance.Contrast, "contrast"),
-        (ImageEnhance.Color, "colour"),
+        (ImageEnhance.Color, "saturation"),
     ):
         if reach := getattr(settings, key):
             moved = enhancer(moved).enhance(1 + reach * draws.signed[key])
@@ -81,9 +70,9 @@ def view(picture: np.ndarray, settings: Augment, seed: int, sha256: str, k: int)
 
 
 def _sampling_map(size: int, settings: Augment, draws: Draws) -> np.ndarray:
-    """Where the corners of the map's cells lie in the picture, in pixels: (n + 1, n + 1, 2), x y.
+    """Where the corners of the map's cells lie in the image, in pixels: (n + 1, n + 1, 2), x y.
 
-    Flip, zoom, shear, rotation, shift and bending are one map, so that the picture is sampled
+    Flip, zoom, shear, rotation, shift and bending are one map, so that the image is sampled
     once. Bending moves a 3 x 3 grid of points at random and interpolates between them by cubics
     (Ronneberger et al. 2015, U-Net, section 3.1).
     """
@@ -105,7 +94,7 @@ def _edges(size: int, cells: int) -> np.ndarray:
 
 
 def _matrix(settings: Augment, draws: Draws) -> np.ndarray:
-    """From the view's coordinates about its centre to the picture's, (2, 2)."""
+    """From the view's coordinates about its centre to the image's, (2, 2)."""
     turn, slant = np.deg2rad(
         [settings.rotation * draws.signed["rotation"], settings.shear * draws.signed["shear"]]
     )
@@ -115,11 +104,11 @@ def _matrix(settings: Augment, draws: Draws) -> np.ndarray:
     return rotation @ shear @ np.diag([mirror, 1.0]) / (1 + settings.zoom * draws.signed["zoom"])
 
 
-def _sample(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Sample bilinearly at the map; beyond its edges the picture is mirrored."""
-    size, cells = len(picture), len(points) - 1
+def _sample(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Sample bilinearly at the map; beyond its edges the image is mirrored."""
+    size, cells = len(image), len(points) - 1
     margin = int(np.ceil(max(0.0, -points.min(), points.max() - size))) + 2
-    padded = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)), "symmetric")
+    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), "symmetric")
     edge = _edges(size, cells).tolist()
     mesh = []
     for i in range(cells):
@@ -132,32 +121,22 @@ def _sample(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(source.transform((size, size), Image.Transform.MESH, mesh, bilinear))
 
 
-def _erase(picture: np.ndarray, largest: float, draws: Draws, rng: np.random.Generator) -> None:
+def _erase(image: np.ndarray, largest: float, draws: Draws, rng: np.random.Generator) -> None:
     """Fill a rectangle with noise, in place (Zhong et al. 2017, Random Erasing).
 
-    Its area is up to `largest` of the picture, its aspect between 0.3 and 1 / 0.3.
+    Its area is up to `largest` of the image, its aspect between 0.3 and 1 / 0.3.
     """
-    size = len(picture)
+    size = len(image)
     aspect = 0.3 ** (2 * draws.aspect - 1)
     sides = size * np.sqrt(largest * draws.area * np.array([aspect, 1 / aspect]))
     height, width = np.minimum(sides.round().astype(int), size)
     top, left = (draws.corner * (size - np.array([height, width]) + 1)).astype(int)
     noise = rng.integers(0, 256, (height, width, 3), np.uint8)
-    picture[top : top + height, left : left + width] = noise
+    image[top : top + height, left : left + width] = noise
 
 
-def encode(picture: np.ndarray) -> bytes:
+def encode(image: np.ndarray) -> bytes:
     """uint8 RGB → JPEG, nearly without loss."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=95, subsampling=0)
+    Image.fromarray(image).save(stream, "JPEG", quality=95, subsampling=0)
     return stream.getvalue()
-
-
-def check_ranges(settings: Augment) -> None:
-    """Raise ThawError for a range above its limit."""
-    for key, limit in LIMITS.items():
-        if getattr(settings, key) > limit:
-            raise ThawError(
-                f"augment.{key} must be {limit:g} or less, but is {getattr(settings, key):g}: "
-                "change it in params.yaml"
-            )

@@ -13,7 +13,7 @@ from fsspec.callbacks import TqdmCallback
 from tqdm import tqdm
 
 from thaw.errors import ThawError
-from thaw.files import whole
+from thaw.files import atomic_write
 
 log = logging.getLogger("thaw")
 
@@ -51,7 +51,7 @@ def _fetch_other(url: str, target: Path) -> None:
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
         bar = TqdmCallback(tqdm_kwargs={"unit": "B", "unit_scale": True, "disable": None})
-        with whole(target) as temporary:
+        with atomic_write(target) as temporary:
             filesystem.get_file(path, str(temporary), callback=bar)
     except (ImportError, ValueError) as problem:  # no such protocol, or its package is missing
         raise ThawError(f"data.source {url} cannot be read: {problem}") from None

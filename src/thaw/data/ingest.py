@@ -1,6 +1,5 @@
-"""From the files of a source to clean, unique, grouped pictures in one table."""
+"""From the files of a source to clean, unique, grouped images in one table."""
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,25 +8,26 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
 from thaw.data.archive import Members
-from thaw.data.clean import SUFFIXES, Verdict, inspect_shard
-from thaw.data.groups import group_names
-from thaw.data.images import write_table
-from thaw.data.shards import over_shards
+from thaw.data.duplicates import group_names
+from thaw.data.tables import write_table
+from thaw.data.validate import SUFFIXES, ImageCheck, check_shard
 from thaw.errors import ThawError
-from thaw.files import whole
+from thaw.files import atomic_write
+from thaw.parallel import map_shards
 
-SHARD = 32  # pictures a process judges at a time
-FEWEST = 10  # usable pictures of a class, below which no split has enough of it
+SHARD = 32  # images a process judges at a time
+FEWEST = 10  # usable images of a class, below which no split has enough of it
 SCHEMA = pa.schema(
     [
         ("name", pa.string()),  # class folder / file name
         ("label", pa.string()),
         ("bytes", pa.binary()),  # as they were found
-        ("width", pa.int32()),  # pixels of the upright picture
+        ("width", pa.int32()),  # pixels of the upright image
         ("height", pa.int32()),
         ("sha256", pa.string()),
         ("phash", pa.string()),
@@ -56,21 +56,21 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A usable picture."""
+class LabelledImage:
+    """A usable image, with its label."""
 
     file: File
     sha256: str
-    verdict: Verdict
+    check: ImageCheck
     group: str
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What ingest found: the usable pictures and the remarks, both sorted by name."""
+    """What ingest found: the usable images and the remarks, both sorted by name."""
 
     classes: list[str]
-    pictures: list[Picture]
+    images: list[LabelledImage]
     remarks: list[Remark]
 
 
@@ -79,12 +79,12 @@ def collect(
     classes: Sequence[str],
     limit_per_class: int | None,
     max_megapixels: float,
-    near_duplicate_bits: int,
+    max_phash_distance: int,
     workers: int,
 ) -> Collection:
-    """Read, judge and group every picture of the chosen classes.
+    """Read, check_images and group every image of the chosen classes.
 
-    With a limit, the pictures of a class are taken in the order of their SHA-256, which is as
+    With a limit, the images of a class are taken in the order of their SHA-256, which is as
     good as random and has nothing to do with file names, and no more are decoded than it needs.
     Raises ThawError when the classes are not there, are ambiguous, or are too small.
     """
@@ -92,22 +92,22 @@ def collect(
     chosen = choose_classes(files, classes)
     files = [file for file in files if file.label in chosen]
     contents: dict[str, list[File]] = {}
-    for file in tqdm(files, desc="reading", unit="picture", disable=None):
+    for file in tqdm(files, desc="reading", unit="image", disable=None):
         contents.setdefault(_sha256(members, file), []).append(file)
-    verdicts = judge(members, contents, limit_per_class, max_megapixels, workers)
-    kept, found = tell_apart(contents, verdicts)
+    checks = check_images(members, contents, limit_per_class, max_megapixels, workers)
+    kept, found = deduplicate(contents, checks)
     _check_enough(kept, chosen, found)
     names = [file.name for file, _ in kept]
-    groups = group_names(names, [verdicts[sha].phash for _, sha in kept], near_duplicate_bits)
-    pictures = [
-        Picture(file, sha, verdicts[sha], group)
+    groups = group_names(names, [checks[sha].phash for _, sha in kept], max_phash_distance)
+    images = [
+        LabelledImage(file, sha, checks[sha], group)
         for (file, sha), group in zip(kept, groups, strict=True)
     ]
-    return Collection(chosen, pictures, sorted(remarks + found + _alike(pictures)))
+    return Collection(chosen, images, sorted(remarks + found + _alike(images)))
 
 
 def sort_files(paths: Sequence[str]) -> tuple[list[File], list[Remark]]:
-    """Tell picture files, by suffix, from other files; hidden files are never pictures."""
+    """Tell image files, by suffix, from other files; hidden files are never images."""
     files, remarks = [], []
     for text in paths:
         path = PurePosixPath(text)
@@ -115,7 +115,7 @@ def sort_files(paths: Sequence[str]) -> tuple[list[File], list[Remark]]:
         name = f"{label}/{path.name}" if label else path.name
         hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
         if hidden or path.suffix.lower() not in SUFFIXES:
-            remarks.append(Remark(name, label, "not a picture file", path.suffix))
+            remarks.append(Remark(name, label, "not an image file", path.suffix))
         elif not label:
             remarks.append(Remark(name, "", "no class folder", ""))
         else:
@@ -138,7 +138,7 @@ def choose_classes(files: Sequence[File], wanted: Sequence[str]) -> list[str]:
     if len(set(chosen)) < max(2, len(chosen)):
         raise ThawError(
             f"two classes or more are needed, each once, but there is "
-            f"{', '.join(chosen) or 'none'}; class folders found: {found}: put the pictures of "
+            f"{', '.join(chosen) or 'none'}; class folders found: {found}: put the images of "
             "each class into a folder of its own, or correct data.classes"
         )
     for label in chosen:
@@ -150,46 +150,46 @@ def choose_classes(files: Sequence[File], wanted: Sequence[str]) -> list[str]:
     return chosen
 
 
-def judge(
+def check_images(
     members: Members,
     contents: dict[str, list[File]],
     limit: int | None,
     max_megapixels: float,
     workers: int,
-) -> dict[str, Verdict]:
-    """A verdict for each content, by its SHA-256; with a limit only for as many as it takes."""
+) -> dict[str, ImageCheck]:
+    """A check for each content, by its SHA-256; with a limit only for as many as it takes."""
     queues: dict[str, list[str]] = {}
     several: list[str] = []  # contents under several labels, which are always judged
     for sha in sorted(contents):
         labels = {file.label for file in contents[sha]}
         (queues.setdefault(min(labels), []) if len(labels) == 1 else several).append(sha)
-    verdicts: dict[str, Verdict] = {}
-    work = partial(inspect_shard, max_megapixels=max_megapixels)
+    checks: dict[str, ImageCheck] = {}
+    work = partial(check_shard, max_megapixels=max_megapixels)
     due = several + [sha for queue in queues.values() for sha in queue[:limit]]
     while due:
         due.sort(key=lambda sha: contents[sha][0].path)
         data = (members.read(contents[sha][0].path) for sha in due)
         bar = tqdm(
-            over_shards(work, data, SHARD, workers),
+            map_shards(work, data, SHARD, workers),
             desc="decoding",
             total=len(due),
-            unit="picture",
+            unit="image",
             disable=None,
         )
-        verdicts.update(zip(due, bar, strict=True))
-        due = [sha for queue in queues.values() for sha in _next(queue, verdicts, limit)]
-    return verdicts
+        checks.update(zip(due, bar, strict=True))
+        due = [sha for queue in queues.values() for sha in _next(queue, checks, limit)]
+    return checks
 
 
-def _next(queue: list[str], verdicts: dict[str, Verdict], limit: int | None) -> list[str]:
-    """What to judge to make up for the unusable ones."""
-    waiting = [sha for sha in queue if sha not in verdicts]
-    usable = sum(not verdicts[sha].reason for sha in queue if sha in verdicts)
+def _next(queue: list[str], checks: dict[str, ImageCheck], limit: int | None) -> list[str]:
+    """What to check_images to make up for the unusable ones."""
+    waiting = [sha for sha in queue if sha not in checks]
+    usable = sum(not checks[sha].reason for sha in queue if sha in checks)
     return waiting[: limit - usable] if limit is not None else waiting
 
 
-def tell_apart(
-    contents: dict[str, list[File]], verdicts: dict[str, Verdict]
+def deduplicate(
+    contents: dict[str, list[File]], checks: dict[str, ImageCheck]
 ) -> tuple[list[tuple[File, str]], list[Remark]]:
     """One file of each usable content with its SHA-256, by name, and remarks on the others.
 
@@ -197,10 +197,10 @@ def tell_apart(
     nothing tells which label is right.
     """
     kept, remarks = [], []
-    for sha, verdict in verdicts.items():
+    for sha, check in checks.items():
         first, *copies = files = sorted(contents[sha])
-        if verdict.reason:
-            remarks += [_remark(file, verdict.reason, verdict.detail) for file in files]
+        if check.reason:
+            remarks += [_remark(file, check.reason, check.detail) for file in files]
         elif len({file.label for file in files}) > 1:
             same = " = ".join(file.name for file in files)
             remarks += [_remark(file, "two labels", same) for file in files]
@@ -210,12 +210,12 @@ def tell_apart(
     return sorted(kept), remarks
 
 
-def _alike(pictures: Sequence[Picture]) -> list[Remark]:
-    sizes = Counter(picture.group for picture in pictures)
+def _alike(images: Sequence[LabelledImage]) -> list[Remark]:
+    sizes = Counter(image.group for image in images)
     return [
-        _remark(picture.file, "near duplicate", f"group {picture.group}")
-        for picture in pictures
-        if sizes[picture.group] > 1
+        _remark(image.file, "near duplicate", f"group {image.group}")
+        for image in images
+        if sizes[image.group] > 1
     ]
 
 
@@ -227,8 +227,8 @@ def _check_enough(
         reasons = Counter(remark.reason for remark in remarks)
         left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) or "none"
         raise ThawError(
-            f"a class needs {FEWEST} usable pictures or more, but {', '.join(few)} (left out: "
-            f"{left_out}): add pictures, raise data.limit_per_class, or choose with data.classes"
+            f"a class needs {FEWEST} usable images or more, but {', '.join(few)} (left out: "
+            f"{left_out}): add images, raise data.limit_per_class, or choose with data.classes"
         )
 
 
@@ -242,60 +242,60 @@ def _sha256(members: Members, file: File) -> str:
 
 def summary(collection: Collection) -> dict[str, Any]:
     """The numbers of metrics/ingest.json; what is kept is not counted as left out."""
-    sizes = Counter(picture.file.label for picture in collection.pictures)
+    sizes = Counter(image.file.label for image in collection.images)
     reasons = Counter(remark.reason for remark in collection.remarks)
     del reasons["near duplicate"]
     return {
-        "pictures": len(collection.pictures),
+        "images": len(collection.images),
         "classes": {label: sizes[label] for label in collection.classes},
-        "groups": len({picture.group for picture in collection.pictures}),
+        "groups": len({image.group for image in collection.images}),
         "left_out": dict(sorted(reasons.items())),
     }
 
 
 def write_images(path: Path, members: Members, collection: Collection) -> None:
-    """Write the table of usable pictures; raises ThawError when a file changed meanwhile.
+    """Write the table of usable images; raises ThawError when a file changed meanwhile.
 
     The members are read once more, so that no more than a row group is ever in memory.
     """
-    bar = tqdm(collection.pictures, desc="writing", unit="picture", disable=None)
-    with whole(path) as temporary:
+    bar = tqdm(collection.images, desc="writing", unit="image", disable=None)
+    with atomic_write(path) as temporary:
         write_table(temporary, SCHEMA, _rows(members, bar), collection.classes)
 
 
-def _rows(members: Members, pictures: Iterable[Picture]) -> Iterator[dict[str, Any]]:
-    for picture in pictures:
-        file, verdict = picture.file, picture.verdict
+def _rows(members: Members, images: Iterable[LabelledImage]) -> Iterator[dict[str, Any]]:
+    for image in images:
+        file, check = image.file, image.check
         data = members.read(file.path)
-        if hashlib.sha256(data).hexdigest() != picture.sha256:
+        if hashlib.sha256(data).hexdigest() != image.sha256:
             raise ThawError(f"{file.path} changed while it was read: run ingest again")
         yield {
             "name": file.name,
             "label": file.label,
             "bytes": data,
-            "width": verdict.width,
-            "height": verdict.height,
-            "sha256": picture.sha256,
-            "phash": verdict.phash,
-            "group": picture.group,
+            "width": check.width,
+            "height": check.height,
+            "sha256": image.sha256,
+            "phash": check.phash,
+            "group": image.group,
         }
 
 
 def write_inventory(path: Path, remarks: Sequence[Remark]) -> None:
     """Write the remarks as CSV: name, label, reason, detail."""
-    with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["name", "label", "reason", "detail"])
-        writer.writerows([r.name, r.label, r.reason, r.detail] for r in remarks)
+    rows = [(r.name, r.label, r.reason, r.detail) for r in remarks]
+    table = pd.DataFrame(rows, columns=["name", "label", "reason", "detail"])
+    with atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def examples(
     members: Members, collection: Collection, classes: int, each: int
 ) -> list[tuple[str, list[bytes]]]:
-    """Encoded pictures of the first classes, each class with its size, in order of SHA-256."""
+    """Encoded images of the first classes, each class with its size, in order of SHA-256."""
     shown = []
     for label in collection.classes[:classes]:
-        own = [picture for picture in collection.pictures if picture.file.label == label]
-        own.sort(key=lambda picture: picture.sha256)
+        own = [image for image in collection.images if image.file.label == label]
+        own.sort(key=lambda image: image.sha256)
         shown.append((f"{label}\n{len(own)}", [members.read(p.file.path) for p in own[:each]]))
     return shown

@@ -1,4 +1,4 @@
-"""Where the pictures come from: the sample, an address, an archive or a folder."""
+"""Where the images come from: the sample, a URL, an archive or a folder."""
 
 import hashlib
 import logging
@@ -11,72 +11,67 @@ from thaw.data.archive import Folder, Members, open_members
 from thaw.data.download import download
 from thaw.errors import ThawError
 from thaw.files import check_sha256, sha256_of
+from thaw.params import Data
+from thaw.paths import DOWNLOADS
+from thaw.sample.generate import write_sample
 
 log = logging.getLogger("thaw")
 
-DOWNLOADS = Path(".thaw/downloads")
-
 
 @contextmanager
-def open_source(source: str, sha256: str | None) -> Iterator[Members]:
-    """Open `data.source` for reading, after its SHA-256 was checked when one is given.
+def open_source(data: Data) -> Iterator[Members]:
+    """Open `data.source` for reading, after its SHA-256 was checked when `data` states one.
 
     Raises ThawError when it is missing, has another hash, or is not safe to open.
     """
     with tempfile.TemporaryDirectory() as folder:
-        if source == "sample":
-            from thaw.sample.generate import write_sample
-
+        if data.local_source is not None:
+            path = existing(data.local_source)
+            _check(data, path)
+        elif data.source == "sample":
             path = Path(folder) / "sample.zip"
             write_sample(path)
-            _check(source, path, sha256)
-        elif "://" in source:
-            path = download(source, DOWNLOADS)
-            _check_download(source, path, sha256)
+            _check(data, path)
         else:
-            path = _existing(source)
-            _check(source, path, sha256)
+            path = download(data.source, DOWNLOADS)
+            _check_download(data, path)
         with open_members(path) as members:
             yield members
 
 
-def source_sha256(source: str) -> str:
-    """The SHA-256 of a local archive's bytes, or of a folder's listing.
-
-    The listing has a line `<SHA-256 of the content>  <path inside the folder>` for each file,
-    sorted by path, as `sha256sum` writes it. Raises ThawError when there is no such file.
-    """
-    return _sha256(_existing(source))
-
-
-def _existing(source: str) -> Path:
-    path = Path(source).expanduser()
+def existing(path: Path) -> Path:
+    """The path of a local source; raises ThawError when there is no such file or folder."""
     if not path.exists():
         raise ThawError(
-            f"data.source must be sample, an address, an archive or a folder, but there is no "
-            f"{source}: check its path, from {Path.cwd()}"
+            f"data.source must be sample, a URL, an archive or a folder, but there is no {path}: "
+            f"check its path, from {Path.cwd()}"
         )
     return path
 
 
-def _sha256(path: Path) -> str:
+def source_sha256(path: Path) -> str:
+    """The SHA-256 of an archive's bytes, or of a folder's listing.
+
+    The listing has a line `<SHA-256 of the content>  <path inside the folder>` for each file,
+    sorted by path, as `sha256sum` writes it.
+    """
     if not path.is_dir():
         return sha256_of(path)
     lines = [f"{sha256_of(path / name)}  {name}\n" for name in Folder(path).paths()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _check(source: str, path: Path, expected: str | None) -> None:
-    if expected is not None:
-        check_sha256("data.sha256", source, _sha256(path), expected)
+def _check(data: Data, path: Path) -> None:
+    if data.sha256 is not None:
+        check_sha256("data.sha256", data.source, source_sha256(path), data.sha256)
 
 
-def _check_download(source: str, path: Path, expected: str | None) -> None:
+def _check_download(data: Data, path: Path) -> None:
     """A wrong download is removed, so that the next run fetches it anew."""
-    if expected is None:
-        log.info("%s has the SHA-256 %s; put it into data.sha256", source, sha256_of(path))
+    if data.sha256 is None:
+        log.info("%s has SHA-256 %s: set data.sha256 to it", data.source, sha256_of(path))
     try:
-        _check(source, path, expected)
+        _check(data, path)
     except ThawError:
         path.unlink()
         raise

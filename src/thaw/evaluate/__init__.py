@@ -1,1 +1,1 @@
-"""Metrics and plots over plain arrays; nothing here imports TensorFlow."""
+"""Metrics, curves and plots of predictions. May import data and below; is handed its predictor."""

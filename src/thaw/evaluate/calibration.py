@@ -11,13 +11,13 @@ class Reliability:
 
     lower: np.ndarray  # a bin holds confidences above `lower`
     upper: np.ndarray  # and up to `upper`
-    count: np.ndarray  # int64, pictures
+    count: np.ndarray  # int64, images
     confidence: np.ndarray  # mean of the bin; NaN where it is empty
     accuracy: np.ndarray  # share of right answers; NaN where it is empty
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> Reliability:
-    """Pictures sorted into equal bins of the top class's probability (Guo et al. 2017, sec. 2).
+    """Images sorted into equal bins of the top class's probability (Guo et al. 2017, sec. 2).
 
     probabilities: float (N, C); truth: int (N,).
     """

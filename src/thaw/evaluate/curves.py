@@ -85,14 +85,14 @@ def distances(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndar
 
 
 def confusion(test: Predictions) -> pd.DataFrame:
-    """Columns actual, predicted: one row a picture, which is what DVC's template counts."""
+    """Columns actual, predicted: one row an image, which is what DVC's template counts."""
     labels = np.array(test.labels, dtype=object)
     table = pd.DataFrame({"actual": labels[test.truth], "predicted": labels[test.predicted]})
     return table.sort_values(["actual", "predicted"], ignore_index=True)
 
 
 def calibration(test: Predictions, bins: int) -> pd.DataFrame:
-    """Columns lower, upper, count, confidence, accuracy: the bins that hold pictures."""
+    """Columns lower, upper, count, confidence, accuracy: the bins that hold images."""
     table = pd.DataFrame(vars(reliability(test.probabilities, test.truth, bins)))
     return table[table["count"] > 0].reset_index(drop=True)
 

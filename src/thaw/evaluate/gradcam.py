@@ -1,4 +1,4 @@
-"""Where the network looks: heat maps for a fixed list of test pictures, and how they are shown."""
+"""Where the network looks: heat maps for a fixed list of test images, and how they are shown."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ from thaw.evaluate.predictions import (
     read_predictions,
     write_predictions,
 )
-from thaw.files import whole
+from thaw.files import atomic_write
 
 # Nine colours of matplotlib's "inferno", whose lightness rises evenly with the value.
 VALUES = np.linspace(0, 1, 9)
@@ -37,18 +37,18 @@ STRONGEST = 0.75  # opacity where the heat is greatest
 
 
 class Explained(NamedTuple):
-    """N pictures with what the bundle says of them and why."""
+    """N images with what the bundle says of them and why."""
 
     predictions: Predictions
-    pictures: np.ndarray  # uint8 (N, S, S, 3), as the network saw them
+    images: np.ndarray  # uint8 (N, S, S, 3), as the network saw them
     heatmaps: np.ndarray  # float32 (N, C, h, w), 0 or more
 
 
 def choose(rows: Iterable[dict[str, Any]], labels: list[str], per_class: int) -> list[str]:
-    """Names of the first `per_class` pictures of each class by SHA-256.
+    """Names of the first `per_class` images of each class by SHA-256.
 
     rows: name, label and sha256 of the test split. The order has nothing to do with what the
-    pictures show, so nobody picked them, and a new picture shifts the list by one at most.
+    images show, so nobody picked them, and a new image shifts the list by one at most.
     """
     ordered = sorted(rows, key=lambda row: (row["sha256"], row["name"]))
     return [
@@ -62,24 +62,24 @@ def explain(predictor: Predictor, rows: list[dict[str, Any]]) -> Explained:
     """Run the bundle over rows of the test split (name, label, bytes); raises ThawError at none."""
     if not rows:
         raise ThawError(
-            "there must be a test picture to explain, but there is none: raise "
+            "there must be a test image to explain, but there is none: raise "
             "evaluate.explain_per_class or split.test"
         )
-    pictures = np.stack([predictor.decode(row["bytes"]) for row in rows])
-    probabilities, heatmaps = predictor.predict(pictures)
+    images = np.stack([predictor.decode(row["bytes"]) for row in rows])
+    probabilities, heatmaps = predictor.predict(images)
     truth = np.array([index_of(row["label"], predictor.labels) for row in rows])
     names = [row["name"] for row in rows]
     split = np.array(["test"] * len(rows), dtype=object)
     predictions = Predictions(list(predictor.labels), names, split, truth, probabilities)
-    return Explained(predictions, pictures, heatmaps)
+    return Explained(predictions, images, heatmaps)
 
 
 def write_explained(folder: Path, explained: Explained) -> None:
-    """Write rows.csv, like predictions.csv, pictures.npy and heatmaps.npy."""
-    with whole(folder) as temporary:
+    """Write rows.csv, like predictions.csv, images.npy and heatmaps.npy."""
+    with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_predictions(temporary / "rows.csv", explained.predictions)
-        np.save(temporary / "pictures.npy", explained.pictures)
+        np.save(temporary / "images.npy", explained.images)
         np.save(temporary / "heatmaps.npy", explained.heatmaps)
 
 
@@ -87,19 +87,19 @@ def read_explained(folder: Path) -> Explained:
     """Read what write_explained wrote."""
     return Explained(
         read_predictions(folder / "rows.csv"),
-        np.load(folder / "pictures.npy"),
+        np.load(folder / "images.npy"),
         np.load(folder / "heatmaps.npy"),
     )
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay one Grad-CAM map (Selvaraju et al. 2017, eq. 2) over its picture.
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay one Grad-CAM map (Selvaraju et al. 2017, eq. 2) over its image.
 
-    picture: uint8 RGB (H, W, 3); heat: float (h, w), 0 or more, of any scale. Returns uint8 RGB
+    image: uint8 RGB (H, W, 3); heat: float (h, w), 0 or more, of any scale. Returns uint8 RGB
     (H, W, 3): the map stretched bilinearly, divided by its maximum, coloured from dark to light,
-    and the more opaque the hotter. A map of zeros leaves the picture as it is.
+    and the more opaque the hotter. A map of zeros leaves the image as it is.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     stretched = Image.fromarray(heat.astype(np.float32)).resize(
         (width, height), Image.Resampling.BILINEAR
     )
@@ -107,4 +107,4 @@ def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     warmth = warmth / warmth.max() if warmth.max() > 0 else warmth
     colour = np.stack([np.interp(warmth, VALUES, channel) for channel in COLOURS.T], axis=-1)
     opacity = STRONGEST * warmth[..., None]
-    return np.rint((1 - opacity) * picture + opacity * colour).astype(np.uint8)
+    return np.rint((1 - opacity) * image + opacity * colour).astype(np.uint8)

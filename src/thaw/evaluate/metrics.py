@@ -13,11 +13,11 @@ from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 from thaw.evaluate.calibration import expected_calibration_error
 from thaw.evaluate.predictions import Predictions
 
-Measures = Iterator[tuple[str, Any]]
+Metrics = Iterator[tuple[str, Any]]
 SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
 
 
-def evaluate(val: Predictions, test: Predictions, bins: int) -> Measures:
+def evaluate(val: Predictions, test: Predictions, bins: int) -> Metrics:
     """Every measure of metrics/eval.json that the predictions determine.
 
     All are of `test` but threshold and val_accuracy; no choice looks at `test`.
@@ -32,7 +32,7 @@ def evaluate(val: Predictions, test: Predictions, bins: int) -> Measures:
     yield "val_accuracy", float(np.mean(val.predicted == val.truth))
 
 
-def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
+def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
     """The share of right answers, with its 95 % interval (Wilson 1927)."""
     right = int(np.sum(probabilities.argmax(axis=1) == truth))
     interval = binomtest(right, len(truth)).proportion_ci(0.95, method="wilson")
@@ -41,13 +41,13 @@ def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
     yield "accuracy_high", float(interval.high)
 
 
-def loss(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
+def loss(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
     """The mean negative log-likelihood, in nats."""
     of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
     yield "loss", float(-np.mean(np.log(np.maximum(of_truth, SMALLEST))))
 
 
-def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Measures:
+def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
     """Area under the ROC curve: of the second class of two, else one against rest, averaged."""
     areas = [
         roc_auc_score(truth == k, probabilities[:, k]) for k in positives(probabilities.shape[1])
@@ -60,7 +60,7 @@ def positives(classes: int) -> list[int]:
     return [1] if classes == 2 else list(range(classes))
 
 
-def thresholding(val: Predictions, test: Predictions) -> Measures:
+def thresholding(val: Predictions, test: Predictions) -> Metrics:
     """The best threshold of val, and the accuracy of test there; None for more than two classes."""
     if len(val.labels) != 2:
         yield from (("threshold", None), ("accuracy_at_threshold", None))
@@ -89,7 +89,7 @@ def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
-def per_class(truth: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> Measures:
+def per_class(truth: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> Metrics:
     """Precision, recall and F1, averaged over the classes and for each; 0 where undefined."""
     columns = precision_recall_fscore_support(
         truth, probabilities.argmax(axis=1), labels=range(len(labels)), zero_division=0

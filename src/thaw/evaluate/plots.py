@@ -14,7 +14,7 @@ from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
 
 from thaw.evaluate.predictions import Predictions
-from thaw.files import whole
+from thaw.files import atomic_write
 
 # Okabe and Ito (2008): told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -41,13 +41,13 @@ FEW = 12  # classes whose names and counts can still be read
 
 def draw_overview(
     path: Path,
-    measures: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     test: Predictions,
     tables: Mapping[str, pd.DataFrame],
 ) -> None:
     """Draw learning curves, confusion, ROC, precision-recall, calibration and class bars as PNG.
 
-    measures: those of metrics/eval.json; tables: learning_curves, roc, precision_recall,
+    metrics: those of metrics/eval.json; tables: learning_curves, roc, precision_recall,
     calibration and per_class, as thaw.evaluate.tables reads them.
     """
     with matplotlib.rc_context(STYLE):
@@ -55,7 +55,7 @@ def draw_overview(
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 6]).flat
         axes = upper.subplot_mosaic([["loss", "accuracy", "confusion"]])
         axes |= lower.subplot_mosaic([["roc", "recall", "calibration", "classes"]])
-        figure.suptitle(headline(measures), fontsize=13, x=0.01, ha="left")
+        figure.suptitle(headline(metrics), fontsize=13, x=0.01, ha="left")
         draw_learning(axes["loss"], tables["learning_curves"], "loss")
         draw_learning(axes["accuracy"], tables["learning_curves"], "accuracy")
         draw_confusion(axes["confusion"], test)
@@ -67,12 +67,12 @@ def draw_overview(
         save(figure, path)
 
 
-def headline(measures: Mapping[str, Any]) -> str:
+def headline(metrics: Mapping[str, Any]) -> str:
     """The accuracy on test with its interval, in words."""
     right, low, high = (
-        f"{100 * measures[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high")
+        f"{100 * metrics[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    return f"{right} % of {measures['n']:,} test pictures right (95 % interval {low} to {high} %)"
+    return f"{right} % of {metrics['n']:,} test images right (95 % interval {low} to {high} %)"
 
 
 def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
@@ -154,11 +154,11 @@ def draw_confusion(axes: Axes, test: Predictions) -> None:
 
 
 def draw_calibration(axes: Axes, bins: pd.DataFrame) -> None:
-    """Accuracy over confidence, above bars of the share of pictures that each bin rests on."""
+    """Accuracy over confidence, above bars of the share of images that each bin rests on."""
     width = bins["upper"] - bins["lower"]
     share = bins["count"] / bins["count"].sum()
     bars = axes.bar(
-        bins["lower"], share, 0.9 * width, align="edge", color="#CFE3F1", label="share of pictures"
+        bins["lower"], share, 0.9 * width, align="edge", color="#CFE3F1", label="share of images"
     )
     if len(bins) <= FEW:
         axes.bar_label(bars, bins["count"], fontsize=8, color=GREY, padding=1)
@@ -188,5 +188,5 @@ def draw_classes(axes: Axes, classes: pd.DataFrame) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, with nothing in it that varies between runs."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""What the bundle says of each picture: the one table that metrics and plots are made from."""
+"""What the bundle says of each image: the one table that metrics and plots are made from."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from thaw.data.images import batched
 from thaw.errors import ThawError
-from thaw.files import whole
+from thaw.files import atomic_write
+from thaw.parallel import batched
 
-BATCH = 64  # pictures decoded at a time, which bounds memory
+BATCH = 64  # images decoded at a time, which bounds memory
 FACTS = ["name", "label", "split", "predicted"]
 
 
@@ -23,15 +23,15 @@ class Predictor(Protocol):
     labels: list[str]
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Encoded picture → uint8 RGB (S, S, 3)."""
+        """Encoded image → uint8 RGB (S, S, 3)."""
 
-    def predict(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (N, S, S, 3) → probabilities (N, C) and heat maps (N, C, h, w), float32."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of N pictures over C classes, beside what is true."""
+    """Probabilities of N images over C classes, beside what is true."""
 
     labels: list[str]  # C class names, in the order of the bundle's outputs
     names: list[str]  # N
@@ -44,14 +44,14 @@ class Predictions:
         """int64 (N,): the most probable class, the first of equals; what serving says too."""
         return self.probabilities.argmax(axis=1)
 
-    def of(self, split: str) -> "Predictions":
-        """The pictures of one split; raises ThawError when a class has none."""
+    def subset(self, split: str) -> "Predictions":
+        """The images of one split; raises ThawError when a class has none."""
         here = self.split == split
         absent = [c for k, c in enumerate(self.labels) if k not in self.truth[here]]
         if absent:
             raise ThawError(
-                f"{split} must hold a picture of every class, but has none of "
-                f"{', '.join(absent)}: add pictures or raise split.{split}"
+                f"{split} must hold an image of every class, but has none of "
+                f"{', '.join(absent)}: add images or raise split.{split}"
             )
         names = [name for name, chosen in zip(self.names, here, strict=True) if chosen]
         return Predictions(
@@ -78,15 +78,15 @@ def predict(
     scored = (row for row in rows if split[row["name"]] != "train")
     total = sum(part != "train" for part in split.values())
     names, truth, probabilities = [], [], []
-    with tqdm(total=total, desc="evaluate", unit="picture", mininterval=1) as progress:
+    with tqdm(total=total, desc="evaluate", unit="image", mininterval=1) as progress:
         for batch in batched(scored, BATCH):
-            pictures = np.stack([predictor.decode(row["bytes"]) for row in batch])
-            probabilities.append(predictor.predict(pictures)[0])
+            images = np.stack([predictor.decode(row["bytes"]) for row in batch])
+            probabilities.append(predictor.predict(images)[0])
             names += [row["name"] for row in batch]
             truth += [index_of(row["label"], predictor.labels) for row in batch]
             progress.update(len(batch))
     if not names:
-        raise ThawError("val and test must hold pictures, but are empty: add pictures")
+        raise ThawError("val and test must hold images, but are empty: add images")
     found = np.concatenate(probabilities)
     if not np.isfinite(found).all():
         bad = names[int(np.argmin(np.isfinite(found).all(axis=1)))]
@@ -107,7 +107,7 @@ def index_of(label: str, labels: list[str]) -> int:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write the table as CSV; each float32 in the shortest form that reads back as itself."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         predictions.table().to_csv(temporary, index=False, lineterminator="\n")
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from thaw.files import whole
+from thaw.files import atomic_write
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, with six digits, which is more than a plot can show."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write each table into `folder`, as its name and .csv."""
-    with whole(folder) as temporary:
+    with atomic_write(folder) as temporary:
         temporary.mkdir()
         for name, table in tables.items():
             write_table(temporary / f"{name}.csv", table)

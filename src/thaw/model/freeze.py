@@ -1,24 +1,24 @@
-"""Where a frozen network is cut in two, and which of its layers train."""
+"""Which layers of a base train, and where it can be cut."""
 
 import hashlib
 
 import keras
 import numpy as np
 
-from thaw.frozen.graph import Facts
+from thaw.features.graph import BackboneInfo
 
 
-def facts_of(base: keras.Model) -> Facts:
-    """What is known of `base`, with a hash of its weights as they stand."""
+def backbone_info(base: keras.Model) -> BackboneInfo:
+    """Facts about `base`, with a hash of its present weights."""
     digest = hashlib.sha256()
     for weight in base.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
-    return Facts(
+    return BackboneInfo(
         base.name,
         digest.hexdigest(),
         base.input_shape[1],
         len(base.layers),
-        narrow_points(base),
+        cut_points(base),
     )
 
 
@@ -28,8 +28,8 @@ def freeze(base: keras.Model, freeze_till: int) -> None:
         layer.trainable = index >= freeze_till
 
 
-def narrow_points(base: keras.Model) -> list[int]:
-    """Every n such that one tensor, the output of layer n - 1, is all that later layers see.
+def cut_points(base: keras.Model) -> list[int]:
+    """Every n such that the output of layer n, counted from 1, alone feeds the later layers.
 
     Operations that are not layers (an addition written as `a + b`) count in the flow but not in
     the numbering, which is that of `base.layers`.
@@ -56,10 +56,10 @@ def narrow_points(base: keras.Model) -> list[int]:
 
 
 def tail_of(base: keras.Model, cut: int) -> keras.Model:
-    """The layers of `base` after the first `cut`, a narrow point: activations → feature map.
+    """The layers of `base` after `cut`, a cut point: activations → feature map.
 
-    It is the same graph with the same layers, so what leaves the cut, followed by the tail, is
-    what `base` computes. Frozen layers in it stay frozen.
+    They are the layers of `base` itself, so training the tail trains the base. Frozen layers in
+    it stay frozen.
     """
     middle = base.layers[cut - 1].output if cut > 0 else base.input
     return keras.Model(middle, base.output, name="tail")

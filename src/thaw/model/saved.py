@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from thaw.files import whole
+from thaw.files import atomic_write
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can state
 
@@ -19,7 +19,7 @@ def load_model(path: Path) -> keras.Model:
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Save `model` as .keras: the same weights give the same bytes, without the time of saving."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         saved = temporary.with_suffix(".saved.keras")
         model.save(saved)
         with zipfile.ZipFile(saved) as source, zipfile.ZipFile(temporary, "w") as target:

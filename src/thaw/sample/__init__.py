@@ -1,1 +1,4 @@
-"""The offline sample: generated pictures and a small base pre-trained on generated pictures."""
+"""The offline sample: drawn images and a base pre-trained on drawings. May import parallel, files.
+
+`drawing` is shared; `generate` draws cats and dogs, `things` all else; `pretrain` makes the base.
+"""

@@ -1,6 +1,7 @@
 """Drawing that cats, dogs and other things share: scenes, coats, animals, light and noise."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
@@ -8,6 +9,14 @@ from scipy.ndimage import gaussian_filter
 
 SCALE = 2  # drawn so much larger, then reduced, which smooths the edges
 Colour = tuple[int, int, int]
+
+
+class Head(NamedTuple):
+    """Where a head is drawn, in pixels."""
+
+    centre: tuple[float, float]
+    half: float  # half of its width
+    tall: float  # half of its height
 
 
 def colour(rng: np.random.Generator, low: int = 30, high: int = 225) -> Colour:
@@ -44,11 +53,11 @@ def scene(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     if rng.random() < 0.3:
         stripes = np.sin(np.arange(width) * 2 * np.pi / rng.uniform(12, 60))
         pixels[:horizon] += 10 * stripes[None, :, None]
-    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(0, 5)):
         clutter(rng, draw, size)
-    return picture
+    return image
 
 
 def clutter(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
@@ -199,17 +208,17 @@ def _head(rng, layer, fur, looks, centre, head) -> None:
     x, y = centre
     half, tall = head / 2, head * looks.head_height / 2
     if looks.ears != "floppy":
-        _ears(rng, layer, fur, looks, centre, half, tall)
+        _ears(rng, layer, fur, looks, Head(centre, half, tall))
     _paste(layer, fur, "ellipse", [x - half, y - tall, x + half, y + tall], head / 60)
     if looks.ears == "floppy":
-        _ears(rng, layer, fur, looks, centre, half, tall)
+        _ears(rng, layer, fur, looks, Head(centre, half, tall))
     turn = rng.normal(0, 0.06) * head
     _eyes(rng, layer, looks, (x + turn, y - 0.12 * tall), half)
-    _muzzle(rng, layer, fur, looks, (x + turn * 1.5, y), half, tall)
+    _muzzle(rng, layer, fur, looks, Head((x + turn * 1.5, y), half, tall))
 
 
-def _ears(rng, layer, fur, looks, centre, half, tall) -> None:
-    x, y = centre
+def _ears(rng, layer, fur, looks, head: Head) -> None:
+    (x, y), half, tall = head
     length = looks.ear_length * half * 2
     for side in (-1, 1):
         root, jitter = x + side * 0.62 * half, rng.normal(0, 0.03) * half
@@ -262,8 +271,8 @@ def _eyes(rng, layer, looks, centre, half) -> None:
         draw.ellipse((left, y - 0.5 * size, left + glint, y - 0.5 * size + glint), fill="white")
 
 
-def _muzzle(rng, layer, fur, looks, centre, half, tall) -> None:
-    x, y = centre
+def _muzzle(rng, layer, fur, looks, head: Head) -> None:
+    (x, y), half, tall = head
     wide, long = looks.muzzle_width * half, looks.muzzle_length * tall
     light = ImageEnhance.Brightness(fur).enhance(rng.uniform(1.1, 1.4))
     top = y + 0.08 * tall
@@ -297,7 +306,7 @@ def _muzzle(rng, layer, fur, looks, centre, half, tall) -> None:
 def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The subject, tilted and somewhere in a scene, at times behind something, in some light."""
     large = (size[0] * SCALE, size[1] * SCALE)
-    picture = scene(rng, large)
+    image = scene(rng, large)
     side = int(min(large) * rng.uniform(0.78, 1.05))
     subject = subject.rotate(rng.normal(0, 7), Image.Resampling.BICUBIC)
     if rng.random() < 0.5:
@@ -305,17 +314,17 @@ def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int
     subject = subject.resize((side, side), Image.Resampling.BILINEAR)
     free = (large[0] - side, large[1] - side)
     place = (int(rng.uniform(0, 1) * free[0]), int(rng.uniform(0.4, 1) * free[1]))
-    picture.paste(subject, place, subject)
+    image.paste(subject, place, subject)
     if rng.random() < 0.22:
-        clutter(rng, ImageDraw.Draw(picture), large)
-    return finish(rng, picture.resize(size, Image.Resampling.BOX))
+        clutter(rng, ImageDraw.Draw(image), large)
+    return finish(rng, image.resize(size, Image.Resampling.BOX))
 
 
-def finish(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
+def finish(rng: np.random.Generator, image: Image.Image) -> Image.Image:
     """Light, a cast of colour, blur and sensor noise."""
-    pixels = np.asarray(picture, dtype=float) * rng.uniform(0.6, 1.2)
+    pixels = np.asarray(image, dtype=float) * rng.uniform(0.6, 1.2)
     pixels *= 1 + rng.normal(0, 0.05, 3)
-    slope = np.linspace(-1, 1, picture.width)[None, :, None] * rng.normal(0, 0.15)
+    slope = np.linspace(-1, 1, image.width)[None, :, None] * rng.normal(0, 0.15)
     pixels = pixels * (1 + slope) + rng.normal(0, rng.uniform(2, 9), pixels.shape)
-    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    return picture.filter(ImageFilter.GaussianBlur(max(0.0, rng.normal(0.3, 0.5))))
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return image.filter(ImageFilter.GaussianBlur(max(0.0, rng.normal(0.3, 0.5))))

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from thaw.data.shards import cores, over_shards
-from thaw.files import whole
+from thaw.files import atomic_write
+from thaw.parallel import cores, map_shards
 from thaw.sample.drawing import Animal, Colour, animal, compose
 
-PICTURES = 400  # a class
-SHARD = 20  # pictures a process draws at a time
+IMAGES = 400  # a class
+SHARD = 20  # images a process draws at a time
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 ORIENTATION = 0x0112  # the EXIF tag
 COATS: list[Colour] = [
@@ -80,16 +80,16 @@ def _coat(rng: np.random.Generator) -> Colour:
 
 
 def draw(seed: int, label: str, number: int) -> Image.Image:
-    """Picture `number` of a class, which depends on nothing else but the seed."""
+    """Image `number` of a class, which depends on nothing else but the seed."""
     rng = np.random.default_rng([seed, list(KINDS).index(label), number])
     width, height = (int(side) for side in rng.integers(128, 192, 2))
     return compose(rng, animal(rng, KINDS[label](rng), 256), (width, height))
 
 
-def encode(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
-    """The picture as a file."""
+def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """The image as a file."""
     stream = io.BytesIO()
-    picture.save(stream, kind, **({"quality": 90} if kind == "JPEG" else {}) | options)
+    image.save(stream, kind, **({"quality": 90} if kind == "JPEG" else {}) | options)
     return stream.getvalue()
 
 
@@ -97,25 +97,25 @@ def _drawn(which: list[tuple[str, int]], seed: int) -> list[bytes]:
     return [encode(draw(seed, label, number)) for label, number in which]
 
 
-def turned(picture: Image.Image) -> bytes:
-    """A picture stored lying on its side, with the EXIF note that says so."""
+def turned(image: Image.Image) -> bytes:
+    """An image stored lying on its side, with the EXIF note that says so."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6  # to be shown turned clockwise
-    return encode(picture.transpose(Image.Transpose.ROTATE_90), exif=exif)
+    return encode(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
 
 
 def damage(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
     """What is wrong in the public archive, and some of what can be: further members."""
-    count = PICTURES
+    count = IMAGES
 
     def of(label: str, number: int) -> Image.Image:
         return draw(seed, label, number)
 
     near = ImageOps.contain(of("Dog", 9), (110, 110), Image.Resampling.LANCZOS)
     return {
-        "readme[1].txt": b"Generated pictures of cats and dogs. No photograph is among them.\n",
-        "PetImages/Cat/Thumbs.db": b"\xd0\xcf\x11\xe0 not a picture",
-        "PetImages/Dog/Thumbs.db": b"\xd0\xcf\x11\xe0 not a picture",
+        "readme[1].txt": b"Generated images of cats and dogs. No photograph is among them.\n",
+        "PetImages/Cat/Thumbs.db": b"\xd0\xcf\x11\xe0 not an image",
+        "PetImages/Dog/Thumbs.db": b"\xd0\xcf\x11\xe0 not an image",
         f"PetImages/Cat/{count}.jpg": b"",
         f"PetImages/Dog/{count + 1}.jpg": b"",
         f"PetImages/Cat/{count + 2}.jpg": files["PetImages/Cat/2.jpg"][:1500],
@@ -131,18 +131,18 @@ def damage(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
 
 
 def write_sample(path: Path, seed: int = 0) -> None:
-    """Write the archive: 400 pictures a class under PetImages/, and the damaged members.
+    """Write the archive: 400 images a class under PetImages/, and the damaged members.
 
     The same seed gives the same bytes.
     """
-    which = [(label, number) for label in KINDS for number in range(PICTURES)]
-    drawn = over_shards(partial(_drawn, seed=seed), which, SHARD, cores())
-    bar = tqdm(drawn, desc="drawing", total=len(which), unit="picture", disable=None)
+    which = [(label, number) for label in KINDS for number in range(IMAGES)]
+    drawn = map_shards(partial(_drawn, seed=seed), which, SHARD, cores())
+    bar = tqdm(drawn, desc="drawing", total=len(which), unit="image", disable=None)
     files = {
         f"PetImages/{label}/{number}.jpg": data
         for (label, number), data in zip(which, bar, strict=True)
     }
     files |= damage(files, seed)
-    with whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), data)

@@ -1,9 +1,9 @@
-"""Pre-train the sample's base, a small MobileNetV2, on generated pictures of other things.
+"""Pre-train the sample's base, a small MobileNetV2, on generated images of other things.
 
     python -m thaw.sample.pretrain
 
-draws 300 pictures of each of fifteen kinds, none of them a cat or a dog, trains a classifier on
-them for 10 epochs, prints its accuracy on 30 further pictures of each kind, and writes
+draws 300 images of each of fifteen kinds, none of them a cat or a dog, trains a classifier on
+them for 10 epochs, prints its accuracy on 30 further images of each kind, and writes
 base.weights.h5 beside this file. It takes about ten minutes on two cores.
 """
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from thaw.sample.things import THINGS, thing
 
 SEED, SIZE, ALPHA = 7, 128, 0.25
-TRAIN, CHECK = 300, 30  # pictures a kind
+TRAIN, CHECK = 300, 30  # images a kind
 EPOCHS, BATCH = 10, 30
 
 
@@ -26,11 +26,11 @@ def _draw(which: tuple[str, int]) -> np.ndarray:
 
 
 def draw_all(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures `first` to `first + count` of each kind: uint8 (N, S, S, 3), labels int (N,)."""
+    """Images `first` to `first + count` of each kind: uint8 (N, S, S, 3), labels int (N,)."""
     which = [(kind, first + number) for number in range(count) for kind in THINGS]
     with ProcessPoolExecutor() as pool:
-        pictures = list(tqdm(pool.map(_draw, which, chunksize=16), "drawing", len(which)))
-    return np.stack(pictures), np.tile(np.arange(len(THINGS)), count)
+        images = list(tqdm(pool.map(_draw, which, chunksize=16), "drawing", len(which)))
+    return np.stack(images), np.tile(np.arange(len(THINGS)), count)
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
         metrics=["accuracy"],
     )
     model.fit(*train, batch_size=BATCH, epochs=EPOCHS, verbose=2)
-    print("accuracy on further pictures:", model.evaluate(*check, verbose=0)[1])
+    print("accuracy on further images:", model.evaluate(*check, verbose=0)[1])
     base.save_weights(Path(__file__).with_name("base.weights.h5"), overwrite=True)
 
 

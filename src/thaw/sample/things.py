@@ -147,5 +147,5 @@ THINGS: dict[str, Callable[[np.random.Generator], Image.Image]] = {
 
 
 def thing(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
-    """A picture of one kind of thing in a scene, uint8 (size, size, 3)."""
+    """An image of one kind of thing in a scene, uint8 (size, size, 3)."""
     return np.asarray(compose(rng, THINGS[kind](rng), (size, size)))

@@ -1,1 +1,1 @@
-"""The exported bundle at work; nothing here imports TensorFlow."""
+"""The bundle at work. May import bundle, runtime and images, so that serving installs little."""

@@ -1,0 +1,189 @@
+"""`thaw use`: set params.yaml to a setup."""
+
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thaw.errors import ThawError
+from thaw.files import atomic_write, sha256_of
+
+if TYPE_CHECKING:
+    from thaw.params import Params
+
+SETUPS = Path("setups")
+PARAMS = Path("params.yaml")
+
+
+def use(
+    setup: Annotated[str, typer.Argument(help="A file of setups/, without its ending.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="Further params, such as train.fine_tune_epochs=5.")
+    ] = None,
+) -> None:
+    """Set params.yaml to a setup, and to the settings that follow, and print what changed.
+
+    The setup alone decides the outcome, not what stood in params.yaml before: sample.yaml holds
+    every key, the others what differs from it. Comments are kept. For local images data.sha256
+    is filled in, and for a weights file base.sha256, so that DVC notices when they change.
+
+    Examples: `thaw use sample` · `thaw use mobilenetv2 data.source=photos.zip
+    base.weights=weights.h5` · `thaw use sample train.freeze_till=all`
+    """
+    from thaw.params import read_yaml, validate
+
+    given = _parse(settings or [])
+    wanted = _wanted(setup, given)
+    _fill_sha256(wanted, validate(wanted), given)
+    before = read_yaml(PARAMS)
+    old, new = _flat(before if isinstance(before, dict) else {}), _flat(wanted)
+    changed = {key: value for key, value in new.items() if key not in old or old[key] != value}
+    removed = [key for key in old if key not in new]
+    for key, value in changed.items():
+        typer.echo(f"{key}: {_shown(old.get(key))} → {_shown(value)}")
+    for key in removed:
+        typer.echo(f"{key}: {_shown(old[key])} → removed, it is not a parameter")
+    if changed or removed:
+        _write(wanted, changed)
+    else:
+        typer.echo("nothing changed")
+
+
+def _parse(settings: list[str]) -> dict[str, Any]:
+    """The settings by key, their values read as YAML."""
+    from ruamel.yaml.error import YAMLError
+
+    from thaw.params import parse_yaml
+
+    parsed = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise typer.BadParameter(
+                f"{setting!r} must be key=value, such as train.fine_tune_epochs=5"
+            )
+        try:
+            parsed[key] = parse_yaml(value)
+        except (YAMLError, ValueError):
+            raise ThawError(f"the value of {key} must be YAML, but is {value!r}") from None
+    return parsed
+
+
+def _wanted(setup: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The values of the sample, over them those of the setup, and over them those given."""
+    wanted = _read_setup("sample")
+    for section, values in _read_setup(setup).items():
+        if isinstance(values, dict) and isinstance(wanted.get(section), dict):
+            wanted[section] |= values
+        else:
+            wanted[section] = values
+    for key, value in given.items():
+        section, dot, name = key.partition(".")
+        if dot and isinstance(wanted.get(section), dict):
+            wanted[section][name] = value
+        else:  # where it is not a parameter, validation says so of the whole key
+            wanted[key] = value
+    return wanted
+
+
+def _read_setup(name: str) -> dict[str, Any]:
+    from thaw.params import read_yaml
+
+    path = SETUPS / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(other.stem for other in SETUPS.glob("*.yaml"))) or "none here"
+        raise ThawError(f"a setup must be one of: {known}; not {name!r}")
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise ThawError(f"{path} must be a mapping of keys to values, but is {values!r}")
+    return values
+
+
+def _fill_sha256(wanted: dict[str, Any], params: "Params", given: dict[str, Any]) -> None:
+    """Set the hashes of a local source and of a weights file that are not given."""
+    source, weights = params.data.local_source, params.base.weights_file
+    if source is not None and "data.sha256" not in given:
+        from thaw.data.source import existing, source_sha256
+
+        wanted["data"]["sha256"] = source_sha256(existing(source))
+    if weights is not None and "base.sha256" not in given:
+        if not weights.is_file():
+            raise ThawError(
+                "base.weights must be sample, imagenet, none or a file, but there is no "
+                f"{weights}: check its path, from {Path.cwd()}"
+            )
+        wanted["base"]["sha256"] = sha256_of(weights)
+
+
+def _flat(params: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, dict) and value:
+            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _write(wanted: dict[str, Any], changed: dict[str, Any]) -> None:
+    """Put the changed values into params.yaml, take out what is not wanted, keep the comments."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 4096
+    editor.representer.add_representer(float, _plain_float)
+    editor.representer.add_representer(type(None), _plain_null)
+    document = editor.load(PARAMS.read_text(encoding="utf-8"))
+    if not isinstance(document, dict):
+        document = CommentedMap()
+    _prune(document, wanted)
+    for key, value in changed.items():
+        section, _, name = key.rpartition(".")
+        place = document.setdefault(section, CommentedMap()) if section else document
+        place[name] = _in_a_line(value)
+    stream = io.StringIO()
+    editor.dump(document, stream)
+    with atomic_write(PARAMS) as temporary:
+        temporary.write_text(stream.getvalue(), encoding="utf-8")
+
+
+def _prune(document: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Take out what `wanted` does not hold, such as a key that an older version had."""
+    for key, value in list(document.items()):
+        kept = wanted.get(key)
+        if key not in wanted or isinstance(value, dict) != isinstance(kept, dict):
+            del document[key]
+        elif isinstance(kept, dict):
+            for name in [name for name in value if name not in kept]:
+                del value[name]
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _in_a_line(value: Any) -> Any:
+    """Lists and mappings as the written params have them: [32], {Cat: 1}."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, (list, dict)):
+        kept = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+        kept.fa.set_flow_style()
+        return kept
+    return value
+
+
+def _plain_null(representer: Any, value: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _plain_float(representer: Any, value: float) -> Any:
+    """Write floats so that YAML 1.1 and 1.2 read the same: 0.00001, never 1e-05."""
+    text = f"{Decimal(repr(value)):f}"
+    text = text if "." in text else f"{text}.0"
+    return representer.represent_scalar("tag:yaml.org,2002:float", text)

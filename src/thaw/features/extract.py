@@ -1,0 +1,191 @@
+"""Feature extraction: the frozen prefix runs once over every image and view."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pandas as pd
+from tqdm import tqdm
+
+from thaw.errors import ThawError
+from thaw.features.graph import BATCH, BackboneInfo, Graph
+from thaw.files import atomic_write, write_json
+from thaw.images import decode
+from thaw.parallel import batched, cores
+from thaw.runtime import compile_model
+
+SHARD = 256  # rows that are computed, and saved for a resumed run, together
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image (view 0) or one of its augmented views, with its encoded bytes."""
+
+    name: str
+    view: int
+    label: str
+    split: str
+    data: bytes
+
+
+def features_fingerprint(
+    info: BackboneInfo, cut: int, pooling: str, precision: str, cache_dtype: str
+) -> dict[str, Any]:
+    """The settings that the stored arrays depend on; compared by `check_fingerprint`."""
+    return {
+        "base": info.name,
+        "weights": info.weights,
+        "image_size": info.image_size,
+        "cut": cut,
+        "pooling": pooling,
+        "precision": precision,
+        "cache_dtype": cache_dtype,
+    }
+
+
+def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], where: str) -> None:
+    """Raise ThawError, naming each key of `expected` for which `found` has another value."""
+    different = [key for key in expected if expected[key] != found.get(key)]
+    if different:
+        detail = ", ".join(f"{key} {found.get(key)!r}, not {expected[key]!r}" for key in different)
+        raise ThawError(
+            f"{where} must be made with the network that uses it, but has {detail}: "
+            "run `dvc repro` so that every stage runs with the same params"
+        )
+
+
+def list_rows(rows: Iterable[Row]) -> tuple[pd.DataFrame, str]:
+    """The rows without their bytes, and one SHA-256 over rows and bytes."""
+    listing, digest = [], hashlib.sha256()
+    for row in rows:
+        entry = {"name": row.name, "view": row.view, "label": row.label, "split": row.split}
+        listing.append(entry)
+        digest.update(json.dumps(entry).encode() + hashlib.sha256(row.data).digest())
+    return pd.DataFrame(listing), digest.hexdigest()
+
+
+def write_features(
+    folder: Path,
+    rows: Iterable[Row],
+    listing: pd.DataFrame,
+    graph: Graph,
+    fingerprint: dict[str, Any],
+    checkpoint: Path,
+) -> None:
+    """Run the frozen prefix over all rows; write the arrays, rows.csv and fingerprint.json.
+
+    embeddings.npy has the pooled output of the whole base for each row; the head trains on it.
+    activations.npy has the output at the cut, if a tail follows it: float16 or float32, or the
+    uint8 images themselves if no layer with weights precedes the cut.
+    rows, listing: `listing` is `list_rows` of the same rows. checkpoint: a directory for finished
+    shards, from which a killed run resumes; removed at the end. Raises ThawError when a value
+    does not fit the stored dtype.
+    """
+    prefix = compile_model(
+        graph.prefix(fingerprint["cut"], fingerprint["pooling"]), fingerprint["precision"]
+    )
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        arrays: dict[str, np.memmap] = {}
+        start = 0
+        for block in _blocks(rows, prefix, fingerprint, checkpoint, len(listing)):
+            for name, values in block.items():
+                if name not in arrays:
+                    shape = (len(listing), *values.shape[1:])
+                    arrays[name] = np.lib.format.open_memmap(
+                        temporary / f"{name}.npy", "w+", dtype=values.dtype, shape=shape
+                    )
+                arrays[name][start : start + len(values)] = values
+            start += len(block["embeddings"])
+        for array in arrays.values():
+            array.flush()
+        listing.to_csv(temporary / "rows.csv", index=False)
+        write_json(temporary / "fingerprint.json", fingerprint)
+    shutil.rmtree(checkpoint)
+
+
+def _blocks(
+    rows: Iterable[Row],
+    prefix: ov.CompiledModel,
+    fingerprint: dict[str, Any],
+    checkpoint: Path,
+    total: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of each shard of rows, by name, computed unless `checkpoint` has them."""
+    with (
+        tqdm(total=total, desc="features", unit="row") as progress,
+        ThreadPoolExecutor(cores()) as pool,
+    ):
+        for number, shard in enumerate(batched(rows, SHARD)):
+            path = checkpoint / f"{number:05d}.npz"
+            if path.exists():
+                with np.load(path) as saved:
+                    block = dict(saved)
+            else:
+                block = _compute(shard, prefix, fingerprint, pool)
+                with atomic_write(path) as temporary, temporary.open("wb") as stream:
+                    np.savez(stream, **block)  # type: ignore[arg-type]
+            yield block
+            progress.update(len(shard))
+
+
+def _compute(
+    shard: Sequence[Row],
+    prefix: ov.CompiledModel,
+    fingerprint: dict[str, Any],
+    pool: ThreadPoolExecutor,
+) -> dict[str, np.ndarray]:
+    size = fingerprint["image_size"]
+    images = np.stack(list(pool.map(lambda row: decode(row.data, size), shard)))
+    block = run_prefix(prefix, images, fingerprint["cache_dtype"])
+    if fingerprint["cut"] <= 1:
+        block["activations"] = images
+    return block
+
+
+def run_prefix(
+    prefix: ov.CompiledModel, images: np.ndarray, cache_dtype: str
+) -> dict[str, np.ndarray]:
+    """What `Graph.prefix` gives for any number of images, by name, as `cache_dtype`."""
+    batches = []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        padded = np.pad(batch, [(0, BATCH - len(batch)), (0, 0), (0, 0), (0, 0)])
+        with np.errstate(over="ignore"):  # an overflow is infinite, and refused below
+            batches.append([x[: len(batch)].astype(cache_dtype) for x in prefix(padded).to_tuple()])
+    arrays = map(np.concatenate, zip(*batches, strict=True))
+    block = dict(zip(("embeddings", "activations"), arrays, strict=False))
+    if not all(np.isfinite(values).all() for values in block.values()):
+        raise ThawError(
+            f"every activation of the frozen layers must fit into {cache_dtype}, but some do not: "
+            "set compute.cache_dtype to float32"
+        )
+    return block
+
+
+@dataclass(frozen=True)
+class Features:
+    """A written folder of features, opened without reading the arrays into memory."""
+
+    embeddings: np.ndarray  # (rows, V), memory-mapped
+    activations: np.ndarray | None  # (rows, …), memory-mapped; None where no tail follows the cut
+    rows: pd.DataFrame  # name, view, label, split
+    fingerprint: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Features":
+        """Open what `write_features` wrote."""
+        activations = folder / "activations.npy"
+        return cls(
+            np.load(folder / "embeddings.npy", mmap_mode="r"),
+            np.load(activations, mmap_mode="r") if activations.exists() else None,
+            pd.read_csv(folder / "rows.csv", dtype={"name": str, "label": str}),
+            json.loads((folder / "fingerprint.json").read_text(encoding="utf-8")),
+        )

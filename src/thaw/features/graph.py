@@ -1,0 +1,86 @@
+"""The base as a graph with an output at each cut point, which runs without Keras."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import openvino as ov
+from openvino import opset13 as opset
+
+from thaw.errors import ThawError
+from thaw.files import atomic_write, write_json
+
+BATCH = 32  # always the same, so that a row's activations do not depend on its neighbours
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """Facts about a base.
+
+    weights: one SHA-256 over all of them.
+    image_size: pixels a side.
+    layers: their number, counted from the input, which is layer 1.
+    cut_points: every n such that the output of layer n alone feeds the later layers.
+    """
+
+    name: str
+    weights: str
+    image_size: int
+    layers: int
+    cut_points: list[int]
+
+    def frozen_layers(self, freeze_till: int | str) -> int:
+        """`freeze_till` as a number of layers; raises ThawError when the base has fewer."""
+        if freeze_till == "all":
+            return self.layers
+        if not 0 <= int(freeze_till) <= self.layers:
+            raise ThawError(
+                f"train.freeze_till must be from 0 to {self.layers}, the layers of {self.name}, "
+                f"or all, but is {freeze_till}"
+            )
+        return int(freeze_till)
+
+    def cut(self, freeze_till: int | str) -> int:
+        """The last cut point among the frozen layers; 0 and 1 are the images themselves."""
+        frozen = self.frozen_layers(freeze_till)
+        return max((point for point in self.cut_points if point <= frozen), default=0)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A base in OpenVINO: uint8 RGB (BATCH, S, S, 3), 0–255 → `after_n` for each cut point n."""
+
+    info: BackboneInfo
+    network: ov.Model
+
+    @classmethod
+    def open(cls, folder: Path) -> "Graph":
+        """Open what `write` wrote."""
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        return cls(BackboneInfo(**info), ov.Core().read_model(folder / "graph.xml"))
+
+    def write(self, folder: Path) -> None:
+        """Write graph.xml, graph.bin and info.json."""
+        with atomic_write(folder) as temporary:
+            temporary.mkdir()
+            ov.save_model(self.network, temporary / "graph.xml", compress_to_fp16=False)
+            write_json(temporary / "info.json", asdict(self.info))
+
+    def prefix(self, cut: int, pooling: str) -> ov.Model:
+        """The frozen prefix: images → embeddings (BATCH, V), and activations at the cut.
+
+        The embedding is the pooled output of the whole base. The activations, (BATCH, …), are an
+        output only when layers precede the cut and a tail follows it.
+        """
+        feature_map = self._after(self.info.layers)
+        if pooling == "average":
+            embedding = opset.reduce_mean(feature_map, [1, 2], keep_dims=False)
+        else:
+            embedding = opset.reshape(feature_map, [0, -1], special_zero=True)
+        outputs = [embedding.output(0)]
+        if 1 < cut < self.info.layers:
+            outputs.append(self._after(cut))
+        return ov.Model(outputs, self.network.get_parameters(), "prefix")
+
+    def _after(self, point: int) -> ov.Output:
+        return self.network.output(f"after_{point}").get_node().input_value(0)

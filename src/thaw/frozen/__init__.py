@@ -1,1 +1,0 @@
-"""The frozen layers of the base, run once, without Keras."""

@@ -1,0 +1,88 @@
+"""The base: a pre-trained network of `keras.applications`, its preprocessing and its weights."""
+
+import warnings
+from pathlib import Path
+
+import keras
+
+from thaw.backbones import BACKBONES
+from thaw.errors import ThawError
+from thaw.files import check_sha256, sha256_of
+from thaw.params import Base
+
+SAMPLE_WEIGHTS = Path(__file__).parent.parent / "sample" / "base.weights.h5"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in 0–1, as in torchvision
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR in 0–255, Simonyan & Zisserman 2015
+
+
+def preprocess(images: keras.KerasTensor, how: str) -> keras.KerasTensor:
+    """RGB 0–255 of any dtype, (N, S, S, 3) → float32 as a backbone's weights expect it."""
+    x = keras.ops.cast(images, "float32")
+    if how == "scale":
+        return keras.layers.Rescaling(1 / 127.5, offset=-1.0)(x)
+    if how == "torch":
+        scale = [1 / (255 * deviation) for deviation in IMAGENET_STD]
+        offset = [-m / d for m, d in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+        return keras.layers.Rescaling(scale, offset=offset)(x)
+    if how == "caffe":
+        return keras.layers.Rescaling(1.0, offset=[-m for m in CAFFE_MEAN])(x[..., ::-1])
+    return x
+
+
+def load_base(settings: Base) -> keras.Model:
+    """The base: float32 (N, S, S, 3), preprocessed → feature map (N, h, w, K).
+
+    With `base.weights: none` the weights are random, from Keras' global seed. Raises ThawError
+    when the weights cannot be had, do not fit, or are not the file that `base.sha256` states.
+    """
+    row = BACKBONES[settings.name]
+    shape = (settings.image_size, settings.image_size, 3)
+    options = {"alpha": settings.alpha} if row.has_alpha else {}
+    build = getattr(keras.applications, settings.name)
+    if settings.weights == "imagenet":
+        try:
+            return build(weights="imagenet", include_top=False, input_shape=shape, **options)
+        except Exception as problem:  # a bare Exception from Keras, others from urllib and h5py
+            raise ThawError(_download_failed(settings.name, problem)) from None
+    base = build(weights=None, include_top=False, input_shape=shape, **options)
+    if settings.weights == "sample":
+        load_weights(base, SAMPLE_WEIGHTS)
+    elif settings.weights_file is not None:
+        _check_file(settings.weights_file, settings.sha256)
+        load_weights(base, settings.weights_file)
+    return base
+
+
+def _download_failed(name: str, problem: Exception) -> str:
+    reason = " ".join(str(problem).split())
+    return (
+        f"{name} cannot load ImageNet weights: {reason}: check the network; if a download is "
+        "damaged, delete it from the folder models in KERAS_HOME (~/.keras); or get the file "
+        "yourself and set base.weights to its path"
+    )
+
+
+def _check_file(path: Path, sha256: str | None) -> None:
+    if not path.is_file():
+        raise ThawError(
+            f"base.weights must be sample, imagenet, none or a file, but there is no {path}: "
+            f"check its path, from {Path.cwd()}"
+        )
+    if sha256 is not None:
+        check_sha256("base.sha256", path, sha256_of(path), sha256)
+
+
+def load_weights(base: keras.Model, path: Path) -> None:
+    """Load a Keras weights file into `base`; raises ThawError that names what does not fit."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # thousands, before the error that matters
+            base.load_weights(path)
+    except (ValueError, OSError, KeyError) as problem:
+        reason = " ".join(str(problem).split())
+        raise ThawError(
+            f"the weights in {path} do not fit {base.name} at {base.input_shape[1]} pixels "
+            f"({len(base.layers)} layers): {reason}: set base.name, base.alpha and "
+            "base.image_size to what the file was made with"
+        ) from None

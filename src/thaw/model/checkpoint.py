@@ -1,0 +1,109 @@
+"""Checkpoints of a training: what a killed run resumes from, and the best epoch's weights."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from thaw.errors import ThawError
+from thaw.files import atomic_write
+
+
+@dataclass
+class Progress:
+    """How far a training has come; written after each epoch."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
+    best_epoch: int = 0
+    best_loss: float = float("inf")  # of validation
+    finished: list[str] = field(default_factory=list)  # names of the phases that ended
+
+    def epochs_of(self, phase: str) -> int:
+        """Epochs that this phase has had."""
+        return sum(entry["phase"] == phase for entry in self.history)
+
+
+class Checkpointer(keras.callbacks.Callback):
+    """After each epoch: record it, save the latest and the best weights, end a phase early.
+
+    phase, epochs: its name and its length; model: the weights to keep, of which the model that
+    trains may be a part; directory: where a later run with the same directory resumes. The phase
+    ends after `patience` epochs without a lower validation loss. Raises ThawError at the first
+    loss that is not finite.
+    """
+
+    def __init__(
+        self, phase: str, epochs: int, patience: int, full: keras.Model, directory: Path
+    ) -> None:
+        super().__init__()
+        self.phase, self.epochs, self.patience = phase, epochs, patience
+        self.full, self.directory = full, directory
+        self.progress = read_progress(directory)
+        done = self.progress.epochs_of(phase)
+        self.bar = tqdm(total=epochs, initial=done, desc=phase, unit="epoch")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Stop at the first training loss that is not finite."""
+        self._check("training", logs["loss"], f", step {batch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Record the epoch and write what a later run needs to resume."""
+        progress = self.progress
+        values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        self._check("validation", values["val_loss"])
+        number = len(progress.history) + 1
+        progress.history.append({"phase": self.phase, "epoch": number, **values})
+        if values["val_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = values["val_loss"], number
+            write_arrays(self.directory / "best.npz", self.full.variables)
+        latest = [*self.model.variables, *self.model.optimizer.variables]
+        write_arrays(self.directory / "latest.npz", latest)
+        if number - max(progress.best_epoch, number - epoch - 1) >= self.patience:
+            self.model.stop_training = True
+        if self.model.stop_training or epoch + 1 == self.epochs:
+            progress.finished.append(self.phase)
+        write_progress(self.directory, progress)
+        self.bar.set_postfix({key: f"{value:.4f}" for key, value in values.items()})
+        self.bar.update()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Close the progress bar."""
+        self.bar.close()
+
+    def _check(self, which: str, loss: float, where: str = "") -> None:
+        if not np.isfinite(loss):
+            epoch = len(self.progress.history) + 1
+            raise ThawError(
+                f"the {which} loss must stay finite, but is {loss} at epoch {epoch}{where}: lower "
+                f"the learning rate of the {self.phase} phase"
+            )
+
+
+def write_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
+    """Write the values of `variables`, in order."""
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, *[keras.ops.convert_to_numpy(variable) for variable in variables])
+
+
+def read_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
+    """Assign to `variables` the values that `write_arrays` wrote for them."""
+    with np.load(path) as arrays:
+        for index, variable in enumerate(variables):
+            variable.assign(arrays[f"arr_{index}"])
+
+
+def write_progress(directory: Path, progress: Progress) -> None:
+    """Write `progress` into `directory`."""
+    with atomic_write(directory / "progress.json") as temporary:
+        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+
+
+def read_progress(directory: Path) -> Progress:
+    """The progress in `directory`, or a fresh start."""
+    path = directory / "progress.json"
+    return Progress(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Progress()

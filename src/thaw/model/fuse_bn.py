@@ -1,0 +1,82 @@
+"""BatchNorm with fixed statistics, fused into the convolution before it."""
+
+import keras
+import tensorflow as tf
+
+
+class FusedConvolution(keras.layers.Layer):
+    """A convolution and the BatchNorm after it, in inference mode, as one convolution.
+
+    With fixed statistics, γ · (W * x + b - μ) / σ + β is a convolution with the kernel W · γ / σ
+    and the bias β + (b - μ) · γ / σ (Jacob et al. 2018, eq. 14). W, b, γ and β are the variables
+    of the two layers and train as usual; each feature map is read and written once less. μ and σ
+    are constants from the time the layer is made, so load the weights first.
+    """
+
+    def __init__(
+        self, convolution: keras.layers.Layer, normalisation: keras.layers.BatchNormalization
+    ):
+        super().__init__()
+        self.convolution, self.normalisation = convolution, normalisation
+        variance = normalisation.moving_variance + normalisation.epsilon
+        self.inverse = keras.ops.convert_to_numpy(keras.ops.rsqrt(variance))  # 1 / σ
+        self.negative_mean = keras.ops.convert_to_numpy(-normalisation.moving_mean)
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The output of the two layers; always in inference mode."""
+        ops, first, second = keras.ops, self.convolution, self.normalisation
+        scale = second.gamma * self.inverse if second.scale else self.inverse
+        bias = scale * self.negative_mean
+        if second.center:
+            bias = bias + second.beta
+        if first.use_bias:
+            bias = bias + first.bias * scale
+        if isinstance(first, keras.layers.DepthwiseConv2D):
+            kernel = first.kernel * ops.reshape(scale, first.kernel.shape[2:])
+            outputs = ops.depthwise_conv(
+                inputs,
+                kernel,
+                first.strides,
+                first.padding,
+                first.data_format,
+                first.dilation_rate,
+            )
+        else:
+            outputs = first.convolution_op(inputs, first.kernel * scale)
+        return tf.nn.bias_add(outputs, bias)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the convolution."""
+        return self.convolution.compute_output_shape(input_shape)
+
+
+def fuse_bn(network: keras.Model) -> keras.Model:
+    """The same network, of the same layers, with BatchNorm fused wherever possible.
+
+    That is where BatchNorm alone reads the output of a Conv2D or DepthwiseConv2D without
+    activation. Other layers stay as they are.
+    """
+    read_by: dict[int, list[keras.Operation]] = {}
+    for operation in network.operations:
+        if not isinstance(operation, keras.layers.InputLayer):
+            for tensor in keras.tree.flatten(operation.input):
+                read_by.setdefault(id(tensor), []).append(operation)
+    fused = {}  # the convolution of each BatchNorm layer, by the name of the latter
+    for layer in network.layers:
+        plain = type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        if plain and layer.activation is keras.activations.linear:
+            match read_by.get(id(layer.output)):
+                case [keras.layers.BatchNormalization(name=name)]:
+                    fused[name] = layer
+    absorbed = {layer.name for layer in fused.values()}
+
+    def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name in absorbed:
+            return keras.layers.Identity()
+        if layer.name in fused:
+            return FusedConvolution(fused[layer.name], layer)
+        return layer
+
+    return keras.models.clone_model(network, clone_function=replace)

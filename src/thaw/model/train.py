@@ -1,0 +1,233 @@
+"""Training on cached activations: the head, then head and tail; the best epoch is kept."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from thaw.features.extract import Features
+from thaw.files import atomic_write, write_json
+from thaw.model.checkpoint import Checkpointer, Progress, read_arrays, read_progress
+from thaw.model.freeze import trainable_parameters
+from thaw.model.network import SplitBackbone
+from thaw.params import Train
+from thaw.paths import LOGS
+
+log = logging.getLogger("thaw")
+
+SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class ArrayDataset:
+    """Which rows of `inputs` are used, int (N,), and their labels, int (N,).
+
+    `inputs` may be memory-mapped: only the rows of a batch are read.
+    """
+
+    inputs: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The head phase or the fine-tuning phase: its model, data and learning rate."""
+
+    name: str
+    model: keras.Model
+    train: ArrayDataset
+    val: ArrayDataset
+    epochs: int
+    learning_rate: float
+
+
+def batches(
+    dataset: ArrayDataset, size: int, seed: int | None = None, epoch: int = 0
+) -> tf.data.Dataset:
+    """Batches of (inputs, labels), shuffled anew each epoch when there is a seed.
+
+    The order depends only on the seed and the epoch, counted from `epoch`, so that runs can resume.
+    """
+    count = len(dataset.labels)
+    dtype = np.uint8 if dataset.inputs.dtype == np.uint8 else np.float32
+    epochs = itertools.count(epoch)
+
+    def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.arange(count)
+        if seed is not None:
+            order = np.random.default_rng([seed, next(epochs)]).permutation(count)
+        for start in range(0, count, size):
+            chosen = np.sort(order[start : start + size])
+            inputs = dataset.inputs[dataset.rows[chosen]]
+            yield inputs.astype(dtype, copy=False), dataset.labels[chosen]
+
+    signature = (
+        tf.TensorSpec((None, *dataset.inputs.shape[1:]), dtype),
+        tf.TensorSpec((None,), tf.int64),
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread holds up the end of an epoch, often for seconds
+    steps = tf.data.experimental.assert_cardinality(-(-count // size))
+    generated = tf.data.Dataset.from_generator(read, output_signature=signature)
+    return generated.prefetch(2).apply(steps).with_options(options)
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam with TensorFlow's single operation for a variable's step.
+
+    The same values but for rounding. Keras writes the step out in fifteen operations, for as many
+    variables as a network has, and half of the time before the first step goes into them.
+    """
+
+    def apply(
+        self, grads: list[tf.Tensor], trainable_variables: list[keras.Variable] | None = None
+    ) -> None:
+        """Update the variables in place."""
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        betas = tf.constant(self.beta_1), tf.constant(self.beta_2)
+        self._of_this_step = (*[beta**step for beta in betas], *betas, tf.constant(self.epsilon))
+        super().apply(grads, trainable_variables)
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Update `variable` and its two moments in place."""
+        index = self._get_variable_index(variable)
+        beta1_power, beta2_power, beta1, beta2, epsilon = self._of_this_step
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=beta1_power,
+            beta2_power=beta2_power,
+            lr=learning_rate,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            grad=gradient,
+        )
+
+
+def plan_phases(
+    parts: SplitBackbone,
+    head: keras.Model,
+    features: Features,
+    classes: list[str],
+    settings: Train,
+) -> list[Phase]:
+    """The head phase and, if anything but the head can learn, the fine-tuning phase.
+
+    The head phase trains on the embeddings, since all before the head is frozen; the fine-tuning
+    phase trains tail and head on the activations at the cut.
+    """
+
+    def phase(name: str, model: keras.Model, inputs: np.ndarray, epochs: int, rate: float) -> Phase:
+        train, val = (dataset_of(inputs, features.rows, classes, split) for split in SPLITS)
+        return Phase(name, model, train, val, epochs, rate)
+
+    alone = keras.Model(head.input, head.output)  # compiled in place of `head`, which is saved
+    phases = [
+        phase("head", alone, features.embeddings, settings.head_epochs, settings.head_learning_rate)
+    ]
+    tail, activations = parts.tail, features.activations
+    if tail is not None and activations is not None and tail.trainable_weights:
+        full = keras.Model(tail.input, head(tail.output))
+        epochs, rate = settings.fine_tune_epochs, settings.fine_tune_learning_rate
+        phases.append(phase("fine-tuning", full, activations, epochs, rate))
+    return phases
+
+
+def dataset_of(
+    inputs: np.ndarray, rows: pd.DataFrame, classes: list[str], split: str
+) -> ArrayDataset:
+    """The rows of one split, with labels as positions in `classes`."""
+    chosen = np.flatnonzero(rows["split"] == split)
+    indices = {label: index for index, label in enumerate(classes)}
+    labels = rows["label"].iloc[chosen].map(indices).to_numpy(dtype=np.int64)
+    return ArrayDataset(inputs, chosen, labels)
+
+
+def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> Progress:
+    """Train the phases in turn, and leave the best epoch's weights in the models.
+
+    seed: of the order of the rows. checkpoint: a directory; a killed run resumes from it and ends
+    as if it had not been killed. Loss: sparse categorical cross-entropy; optimiser: Adam (Kingma
+    & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError at the
+    first loss that is not finite. For the same digits each time, call
+    `tf.config.experimental.enable_op_determinism` before.
+    """
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    full = phases[-1].model  # the models of earlier phases are parts of it
+    board = LOGS / "tensorboard" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for phase in phases:
+        progress = read_progress(checkpoint)
+        if phase.epochs == 0 or phase.name in progress.finished:
+            continue
+        compile_phase(phase, settings.weight_decay)
+        done = progress.epochs_of(phase.name)
+        if done:
+            latest = [*phase.model.variables, *phase.model.optimizer.variables]
+            read_arrays(checkpoint / "latest.npz", latest)
+            log.info("%s phase resumes after epoch %d", phase.name, len(progress.history))
+        elif progress.history:
+            read_arrays(checkpoint / "best.npz", full.variables)
+        phase.model.fit(
+            batches(phase.train, settings.batch_size, seed, len(progress.history)),
+            validation_data=batches(phase.val, settings.batch_size),
+            initial_epoch=done,
+            epochs=phase.epochs,
+            callbacks=[
+                Checkpointer(phase.name, phase.epochs, settings.patience, full, checkpoint),
+                keras.callbacks.TensorBoard(board / phase.name, write_graph=False),
+            ],
+            shuffle=False,
+            verbose=0,
+        )
+    progress = read_progress(checkpoint)
+    read_arrays(checkpoint / "best.npz", full.variables)
+    log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
+    return progress
+
+
+def compile_phase(phase: Phase, weight_decay: float) -> None:
+    """Compile the model of a phase, with its optimiser's variables and its metrics built."""
+    model = phase.model
+    model.compile(
+        Adam(phase.learning_rate, weight_decay=weight_decay or None),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    model.optimizer.build(model.trainable_variables)
+    # Metrics build themselves at their first use, and TensorFlow would trace a step twice for it.
+    model.compute_metrics(None, np.zeros(1), np.zeros((1, *model.output_shape[1:])))
+    model.reset_metrics()
+
+
+def write_result(
+    folder: Path,
+    progress: Progress,
+    parts: SplitBackbone,
+    model: keras.Model,
+    fingerprint: dict[str, Any],
+) -> None:
+    """Write history.csv, one line an epoch, and best.json about the kept epoch."""
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        pd.DataFrame(progress.history).to_csv(temporary / "history.csv", index=False)
+        best = progress.history[progress.best_epoch - 1] | {
+            "cut": parts.cut,
+            "freeze_till": parts.freeze_till,
+            "trainable_parameters": trainable_parameters(model),
+            "features": fingerprint,
+        }
+        write_json(temporary / "best.json", best)

@@ -1,0 +1,27 @@
+"""The files that pass between stages. `dvc.yaml` declares the same names as deps and outs."""
+
+from pathlib import Path
+
+IMAGES = Path("data/images.parquet")
+INVENTORY = Path("data/inventory.csv")
+SPLIT = Path("data/split.csv")
+VIEWS = Path("data/views.parquet")
+FEATURES = Path("data/features")
+
+BASE = Path("models/base")
+MODEL = Path("models/model.keras")
+CLASSIFIER = Path("models/classifier.onnx")
+BUNDLE = Path("models/bundle")
+
+TRAIN = Path("outputs/train")
+PREDICTIONS = Path("outputs/predictions.csv")
+TABLES = Path("outputs/tables")
+EXPLAIN = Path("outputs/explain")
+
+INGEST_METRICS = Path("metrics/ingest.json")
+EVAL_METRICS = Path("metrics/eval.json")
+PLOTS = Path("plots")
+
+CHECKPOINTS = Path(".thaw/checkpoints")
+DOWNLOADS = Path(".thaw/downloads")
+LOGS = Path("logs")

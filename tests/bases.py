@@ -1,0 +1,30 @@
+"""Settings of bases with random weights."""
+
+import keras
+
+from thaw.backbones import BACKBONES
+from thaw.model.base import load_base
+from thaw.model.network import SplitBackbone, split_backbone
+from thaw.params import Base
+
+MOBILENET = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
+
+
+def smallest(name: str) -> Base:
+    """A row of the table of backbones, as small as it may be."""
+    row = BACKBONES[name]
+    alpha = 0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None
+    size = row.smallest_image_size
+    return Base(name=name, alpha=alpha, weights="none", sha256=None, image_size=size)
+
+
+def seeded_base(settings: Base, seed: int) -> keras.Model:
+    """The base whose random weights come from `seed`."""
+    keras.utils.set_random_seed(seed)
+    return load_base(settings)
+
+
+def seeded_split(settings: Base, freeze_till: int | str, pooling: str, seed: int) -> SplitBackbone:
+    """The base whose random weights come from `seed`, split."""
+    keras.utils.set_random_seed(seed)
+    return split_backbone(settings, freeze_till, pooling)

@@ -1,0 +1,145 @@
+"""`thaw use` and `thaw verify`, run as a user runs them."""
+
+import shutil
+import sys
+
+import pytest
+import yaml
+from project import ROOT, run
+
+from thaw.files import sha256_of
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shutil.copytree(ROOT / "setups", tmp_path / "setups")
+    shutil.copy(ROOT / "setups/sample.yaml", tmp_path / "params.yaml")
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    return tmp_path
+
+
+def params(folder):
+    return yaml.safe_load((folder / "params.yaml").read_text())
+
+
+def test_a_setup_prints_what_changes_and_going_back_restores_every_byte(folder):
+    before = (folder / "params.yaml").read_bytes()
+    output = run(
+        "thaw use mobilenetv2 train.fine_tune_epochs=3 train.fine_tune_learning_rate=0.00001",
+        folder,
+    )
+    assert 'base.weights: "sample" → "imagenet"' in output
+    text = (folder / "params.yaml").read_text()
+    assert "fine_tune_learning_rate: 0.00001" in text and "# average or flatten" in text
+    assert params(folder)["train"]["fine_tune_epochs"] == 3
+    assert params(folder)["data"]["source"].startswith("https://")
+    run("thaw use sample", folder)
+    assert (folder / "params.yaml").read_bytes() == before
+    assert "nothing changed" in run("thaw use sample", folder)
+
+
+@pytest.mark.parametrize("setup", ["sample", "vgg16", "mobilenetv2"])
+def test_a_setup_decides_whatever_was_there_before(folder, setup):
+    run("thaw use vgg16 train.fine_tune_epochs=7", folder)
+    run(f"thaw use {setup}", folder)
+    one = params(folder)
+    run("thaw use mobilenetv2 seed=4", folder)
+    run(f"thaw use {setup}", folder)
+    assert params(folder) == one
+
+
+def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
+    (folder / "some.h5").write_bytes(b"weights")
+    run("thaw use mobilenetv2 base.weights=some.h5", folder)
+    assert params(folder)["base"]["sha256"] == sha256_of(folder / "some.h5")
+    run("thaw use mobilenetv2", folder)
+    assert params(folder)["base"]["sha256"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        ("nothing", "one of: mobilenetv2, sample, vgg16", 1),
+        ("sample train.freze_till=3", "did you mean train.freeze_till", 1),
+        ("sample train.fine_tune_epochs=many", "epochs must be a whole number, but is 'many'", 1),
+        ("sample train.dropout=.nan", "train.dropout must be a finite number", 1),
+        ("sample 'train.dropout=[1'", "the value of train.dropout must be YAML", 1),
+        ("sample split.val=0.9", "leave room for train", 1),
+        ("sample nothing.dropout=1", "nothing.dropout is not a parameter", 1),
+        ("sample seed.dropout=1", "seed.dropout is not a parameter; did you mean", 1),
+        ("sample base.name=Nothing", "base.name must be one of VGG16", 1),
+        ("sample base.name=VGG16", "base.alpha must be null for VGG16", 1),
+        ("sample base.alpha=null", "base.alpha must be a number for MobileNetV2", 1),
+        ("vgg16 base.name=Xception base.image_size=70", "must be 71 or more for Xception", 1),
+        ("sample train.freeze_till=156", "at most the 155 layers of MobileNetV2", 1),
+        ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
+        ("sample data.source=photos.zip", "there is no photos.zip", 1),
+        ("mobilenetv2 base.weights=some.h5", "there is no some.h5", 1),
+        ("sample train.fine_tune_epochs", "must be key=value", 2),
+    ],
+)
+def test_mistakes_are_one_line_and_change_nothing(folder, arguments, message, code):
+    before = (folder / "params.yaml").read_bytes()
+    output = run(f"thaw use {arguments}", folder, expect=code)
+    assert message in " ".join(output.replace("│", " ").split())
+    assert "Traceback" not in output
+    assert code == 2 or len(output.splitlines()) == 1
+    assert (folder / "params.yaml").read_bytes() == before
+
+
+def test_each_mistake_has_a_line_of_its_own(folder):
+    before = (folder / "params.yaml").read_bytes()
+    settings = "train.dropout=1 base.image_size=big train.freze_till=3 seed=-1"
+    lines = run(f"thaw use sample {settings}", folder, expect=1).splitlines()
+    assert all(line.startswith("error: ") for line in lines)
+    assert sorted(line.split(" ")[1] for line in lines) == [
+        "base.image_size",
+        "seed",
+        "train.dropout",
+        "train.freze_till",
+    ]
+    assert (folder / "params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("rate", ["1e-05", "1e-20", "0.00001"])
+def test_small_numbers_are_read_and_written_in_full(folder, rate):
+    run(f"thaw use sample train.fine_tune_learning_rate={rate}", folder)
+    assert params(folder)["train"]["fine_tune_learning_rate"] == float(rate)
+
+
+def test_what_is_no_parameter_leaves_and_what_is_missing_comes_back(folder):
+    before = (folder / "params.yaml").read_text()
+    damaged = before.replace("  dropout: 0.3\n", "  pages: 3\n") + "\nold:\n  key: 1\n7: 3\n"
+    damaged = damaged.replace("export:", "import:")
+    (folder / "params.yaml").write_text(damaged)
+    output = run("thaw use sample", folder)
+    assert "train.pages: 3 → removed" in output and "old.key: 1 → removed" in output
+    assert params(folder) == yaml.safe_load(before)
+
+
+def test_params_that_are_not_yaml_are_one_line(folder):
+    (folder / "params.yaml").write_bytes("seed: 1 # für".encode("latin-1"))
+    output = run("thaw use sample", folder, expect=1)
+    assert output.startswith("error: params.yaml is not UTF-8") and output.count("\n") == 1
+
+
+def test_a_local_source_is_hashed_so_that_a_change_is_noticed(folder):
+    (folder / "photos/Cat").mkdir(parents=True)
+    (folder / "photos/Cat/1.jpg").write_bytes(b"one")
+    run("thaw use sample data.source=photos", folder)
+    first = params(folder)["data"]["sha256"]
+    (folder / "photos/Cat/1.jpg").write_bytes(b"other")
+    run("thaw use sample data.source=photos", folder)
+    assert len(first) == 64 and params(folder)["data"]["sha256"] != first
+
+
+def test_help_teaches(folder):
+    assert "thaw use mobilenetv2 data.source=photos.zip" in " ".join(
+        run("thaw use --help", folder).replace("│", " ").split()
+    )
+
+
+def test_help_needs_nothing_but_typer(folder):
+    hidden = "import sys; sys.modules.update(dict.fromkeys(['pydantic', 'yaml', 'ruamel.yaml']))"
+    command = "from thaw.cli.main import main; sys.argv = ['thaw', '--help']; main()"
+    assert "verify" in run(f'{sys.executable} -c "{hidden}; {command}"', folder)

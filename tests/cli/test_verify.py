@@ -1,0 +1,61 @@
+"""`thaw verify` names what is damaged and changes nothing."""
+
+import hashlib
+import json
+
+import pytest
+from project import ROOT, run
+
+from thaw.bundle import write_bundle
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A bundle, an output that is a file, one that is a folder, and a cache with both."""
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    write_bundle(tmp_path / "models/bundle", b"model", ["Cat", "Dog"], {})
+    (tmp_path / "outputs/explain").mkdir(parents=True)
+    (tmp_path / "outputs/one.csv").write_bytes(b"one")
+    (tmp_path / "outputs/explain/two.png").write_bytes(b"two")
+    one, two = (hashlib.md5(content).hexdigest() for content in (b"one", b"two"))
+    listing = json.dumps([{"md5": two, "relpath": "two.png"}])
+    both = hashlib.md5(listing.encode()).hexdigest()
+    for name, content in {one: "one", two: "two", f"{both}.dir": listing}.items():
+        path = tmp_path / ".dvc/cache/files/md5" / name[:2] / name[2:]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "dvc.lock").write_text(
+        "stages:\n  some:\n    outs:\n"
+        f"    - path: outputs/one.csv\n      md5: {one}\n"
+        f"    - path: outputs/explain\n      md5: {both}.dir\n"
+    )
+    return tmp_path
+
+
+def test_what_is_whole_is_counted(folder):
+    lines = run("thaw verify", folder).splitlines()
+    assert lines == [
+        "bundle: 2 parts are whole",
+        "outputs: 2 of 2 are as dvc.lock records",
+        "cache: 3 of 3 objects are whole",
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["outputs/one.csv", "outputs/explain/two.png", "models/bundle/model.onnx", "cache"]
+)
+def test_whatever_is_damaged_is_named(folder, path):
+    if path == "cache":
+        file = next(file for file in (folder / ".dvc").rglob("*") if file.is_file())
+        path = str(file.relative_to(folder))
+    (folder / path).write_bytes(b"damaged")
+    output = run("thaw verify", folder, expect=1)
+    assert f"damaged: {path}".removesuffix("/two.png") in output
+    assert "error: 1 files are not what was recorded" in output
+
+
+@pytest.mark.parametrize("path", ["dvc.lock", "outputs/one.csv", "models/bundle/manifest.json"])
+def test_whatever_is_missing_is_named(folder, path):
+    (folder / path).unlink()
+    output = run("thaw verify", folder, expect=1)
+    assert "damaged: " in output and "Traceback" not in output

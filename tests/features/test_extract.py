@@ -1,0 +1,139 @@
+"""The cached activations are those of the network, whole, and tied to what made them."""
+
+import io
+
+import keras
+import numpy as np
+import openvino as ov
+import pytest
+from bases import MOBILENET, seeded_base
+from openvino import opset13 as opset
+from PIL import Image
+
+from thaw.errors import ThawError
+from thaw.features import extract
+from thaw.features.extract import (
+    Features,
+    Row,
+    check_fingerprint,
+    features_fingerprint,
+    list_rows,
+    run_prefix,
+    write_features,
+)
+from thaw.features.graph import BATCH, Graph
+from thaw.images import decode
+from thaw.model.freeze import backbone_info
+from thaw.model.network import as_graph, pool
+from thaw.runtime import compile_model
+
+
+def encoded(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+ROWS = [Row(f"Cat/{n}.png", n % 2, "Cat", "train", encoded(n)) for n in range(11)]
+
+
+@pytest.fixture(scope="module")
+def base():
+    return seeded_base(MOBILENET, seed=1)
+
+
+@pytest.fixture(scope="module")
+def graph(base, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "base"
+    as_graph(base, "MobileNetV2").write(folder)
+    return Graph.open(folder)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(extract, "SHARD", 4)
+    return tmp_path / "features"
+
+
+def write(folder, graph, freeze_till, pooling="average", cache_dtype="float32"):
+    cut = graph.info.cut(freeze_till)
+    listing, digest = list_rows(ROWS)
+    fingerprint = features_fingerprint(graph.info, cut, pooling, "float32", cache_dtype)
+    fingerprint["rows"] = digest
+    checkpoint = folder.parent / "checkpoint"
+    write_features(folder, ROWS, listing, graph, fingerprint, checkpoint)
+    return Features.open(folder)
+
+
+def images():
+    return np.stack([decode(row.data, 32) for row in ROWS])
+
+
+@pytest.mark.parametrize("pooling", ["average", "flatten"])
+def test_what_is_kept_is_what_the_network_computes_for_the_decoded_image(
+    folder, graph, base, pooling
+):
+    written = write(folder, graph, 60, pooling)
+    cut = graph.info.cut(60)
+    network = keras.Model(base.input, [base.layers[cut - 1].output, base.output])
+    activations, feature_map = network(images() / np.float32(127.5) - 1, training=False)
+    np.testing.assert_allclose(written.activations, activations, atol=1e-5)
+    np.testing.assert_allclose(written.embeddings, pool(pooling)(feature_map), atol=1e-5)
+    assert list(written.rows["name"]) == [row.name for row in ROWS]
+    assert list(written.rows["view"]) == [row.view for row in ROWS]
+
+
+def test_with_everything_frozen_only_embeddings_are_kept(folder, graph):
+    all_frozen = write(folder, graph, "all")
+    assert all_frozen.activations is None
+    np.testing.assert_array_equal(
+        all_frozen.embeddings, write(folder.with_name("other"), graph, 60).embeddings
+    )
+
+
+def test_with_nothing_frozen_the_images_themselves_are_kept(folder, graph):
+    written = write(folder, graph, 0)
+    assert written.activations.dtype == np.uint8
+    np.testing.assert_array_equal(written.activations, images())
+
+
+def test_a_killed_run_keeps_its_shards_and_ends_with_the_same_bytes(folder, graph, monkeypatch):
+    write(folder, graph, 60)
+    run, calls = extract.run_prefix, []
+
+    def run_twice(*arguments):
+        calls.append(len(arguments[1]))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run(*arguments)
+
+    monkeypatch.setattr(extract, "run_prefix", run_twice)
+    other = folder.with_name("other")
+    with pytest.raises(KeyboardInterrupt):
+        write(other, graph, 60)
+    assert not other.exists()
+    write(other, graph, 60)
+    assert calls == [4, 4, 3, 3]
+    for name in ("activations.npy", "embeddings.npy", "rows.csv", "fingerprint.json"):
+        assert (other / name).read_bytes() == (folder / name).read_bytes()
+    assert not (folder.parent / "checkpoint").exists()
+
+
+def test_activations_that_do_not_fit_float16_are_refused():
+    x = opset.parameter([BATCH, 32, 32, 3], np.uint8)
+    large = opset.multiply(opset.convert(x, np.float32), np.float32(1e6))
+    prefix = compile_model(ov.Model([large], [x]), "float32")
+    with pytest.raises(ThawError, match=r"float16.*compute\.cache_dtype"):
+        run_prefix(prefix, images(), "float16")
+    assert run_prefix(prefix, images(), "float32")["embeddings"].max() > 1e8
+
+
+def test_another_cut_or_other_weights_are_refused_by_name(folder, graph):
+    written = write(folder, graph, 60)
+    other = backbone_info(seeded_base(MOBILENET, seed=2))
+    expected = features_fingerprint(other, other.cut(100), "average", "float32", "float32")
+    with pytest.raises(ThawError, match=r"has weights .* cut") as refused:
+        check_fingerprint(expected, written.fingerprint, "data/features")
+    assert "dvc repro" in str(refused.value)
