@@ -1,55 +1,55 @@
 """How long the sample takes: the whole pipeline, nothing changed, and an experiment at each depth.
 
-    python benchmarks/experiments.py [ROUNDS]
+    python benchmarks/experiments.py [--rounds N] [--depths all,140,0] [--against REVISION]
 
-Works in a clone in a temporary folder. Each of the ROUNDS, 3 unless told, runs everything once, in
-turn, and nothing finds its own result in the cache. Prints a Markdown table of medians and ranges,
-in seconds.
+Works in a clone in a temporary folder. Each round, of 3 unless told, runs every command once, in
+turn, with nothing of its own result in the cache. Prints a Markdown table of medians and ranges,
+in seconds. With a revision of this repository to compare against, each command runs in a clone of
+that too, right after, and the table shows the ratio of the medians.
 """
 
+import argparse
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 from statistics import median
 
-from clone import clone
-
-COMMANDS = ["dvc repro --force", "dvc repro"] + [
-    f"dvc exp run -S train.freeze_till={depth}" for depth in ("all", 140, 100, 60, 0)
-]
+from clone import clone, timed
 
 
-def timed(command: str, folder: Path) -> float:
-    """Seconds that a command takes in `folder`; its output goes to the log."""
-    with (folder / "logs/benchmark.log").open("a") as log:
-        start = time.perf_counter()
-        done = subprocess.run(command.split(), cwd=folder, stdout=log, stderr=log, check=False)
-        seconds = time.perf_counter() - start
-    if done.returncode:
-        sys.exit(f"{command} failed: see {log.name}")
+def run(command: str, folder: Path) -> float:
+    """Seconds of a command in a clone, which is then put back."""
+    shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)
+    seconds = timed(command, folder)
+    timed("git checkout -q .", folder)  # an experiment leaves its params and results
+    timed("dvc checkout -q --force", folder)
+    timed("dvc exp remove -q --all-commits", folder)
     return seconds
 
 
 def main() -> None:
-    """Run every command in turn, ROUNDS times, and print the table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    folder = clone()
-    (folder / "logs").mkdir()
-    times: dict[str, list[float]] = {command: [] for command in COMMANDS}
-    for _ in range(rounds):
-        for command in COMMANDS:
-            shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)
-            times[command].append(timed(command, folder))
-            print(f"{times[command][-1]:7.1f} {command}", file=sys.stderr, flush=True)
-            timed("git checkout -q .", folder)  # an experiment leaves its params and results
-            timed("dvc checkout -q --force", folder)
-            timed("dvc exp remove -q --all-commits", folder)
-    print("| what | seconds, median | from | to |")
-    print("|---|---|---|---|")
-    for command, found in times.items():
-        values = (f"{value:.1f}" for value in (median(found), min(found), max(found)))
+    """Run every command in turn and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--depths", default="all,140,100,60,0")
+    parser.add_argument("--against", metavar="REVISION")
+    options = parser.parse_args()
+    folders = [clone(), *([clone(options.against)] if options.against else [])]
+    commands = ["dvc repro --force", "dvc repro"]
+    commands += [f"dvc exp run -S train.freeze_till={n}" for n in options.depths.split(",")]
+    times: dict[str, list[list[float]]] = {command: [[] for _ in folders] for command in commands}
+    for _ in range(options.rounds):
+        for command in commands:
+            for found, folder in zip(times[command], folders, strict=True):
+                found.append(run(command, folder))
+                print(f"{found[-1]:7.1f} {command}", file=sys.stderr, flush=True)
+    titles = ["what", "seconds, median", "from", "to"]
+    titles += [f"{options.against}, median", "ratio"] if options.against else []
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for command, (now, *before) in times.items():
+        values = [f"{value:.1f}" for value in (median(now), min(now), max(now))]
+        for old in before:
+            values += [f"{median(old):.1f}", f"{median(now) / median(old):.2f}"]
         print(f"| `{command}` | {' | '.join(values)} |")
 
 

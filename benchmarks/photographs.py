@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from clone import clone
+from clone import clone, environment
 
 LINEAR = "train.hidden_units=[] train.dropout=0.5 augment.views=3 export.tta_flip=true"
 RUNS = [  # what, setup, width, further settings; the first run has an empty cache
@@ -34,14 +34,16 @@ RUNS = [  # what, setup, width, further settings; the first run has an empty cac
 
 def run(command: list[str], folder: Path) -> float:
     """Run a command in `folder`; its output goes to the log, its peak memory in MiB comes back."""
-    with (folder / "benchmark.log").open("a") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    with (folder.parent / "benchmark.log").open("a") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(folder), stdout=log, stderr=log
+        )
         peak = 0
         while process.poll() is None:
             peak = max(peak, memory_below(process.pid))
             time.sleep(0.2)
     if process.returncode:
-        sys.exit(f"{' '.join(command)} failed: see {folder}/benchmark.log")
+        sys.exit(f"{' '.join(command)} failed: see {log.name}")
     return peak / 1024
 
 

@@ -14,6 +14,7 @@ from thaw.errors import ThawError
 from thaw.params import Params, StageParams, load, parse_yaml, read_yaml, validate
 
 VALUES = read_yaml(ROOT / "params.yaml")
+VALUES["base"]["weights"] = "none"  # which fits every backbone
 KEYS = [
     (section, key) for section, inner in VALUES.items() if isinstance(inner, dict) for key in inner
 ]
@@ -264,24 +265,44 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("source", "path"),
-    [
-        ("sample", None),
-        ("https://example.org/a.zip", None),
-        ("s3://bucket/a.zip", None),
-        ("photos.zip", Path("photos.zip")),
-        ("~/photos", Path.home() / "photos"),
-    ],
-)
-def test_a_source_is_the_sample_an_address_or_a_path(source, path):
-    assert validate(changed(data__source=source)).data.local_source == path
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The working directory, with a folder of its own as the user's home."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home/photos").mkdir(parents=True)
+    for name in ("photos.zip", "some.h5", "home/some.h5"):
+        (tmp_path / name).touch()
+    return tmp_path / "home"
 
 
-@pytest.mark.parametrize("weights", ["sample", "imagenet", "none", "some.h5", "~/some.h5"])
-def test_weights_are_of_a_kind_or_a_file(weights):
-    expected = Path(weights).expanduser() if weights.endswith(".h5") else None
-    assert validate(changed(base__weights=weights)).base.weights_file == expected
+def test_a_source_is_the_sample_a_url_or_a_path(home):
+    def local(source):
+        return validate(changed(data__source=source)).data.local_source()
+
+    for source in ("sample", "https://example.org/a.zip", "s3://bucket/a.zip"):
+        assert local(source) is None
+    assert local("photos.zip") == Path("photos.zip")
+    assert local("~/photos") == home / "photos"
+    with pytest.raises(ThawError, match=r"data.source must be .*, but there is no none.zip: check"):
+        local("none.zip")
+
+
+def test_weights_are_of_a_kind_or_a_file(home):
+    def file(weights):
+        return validate(changed(base__weights=weights)).base.weights_file()
+
+    for kind in ("sample", "imagenet", "none"):
+        assert file(kind) is None
+    assert file("some.h5") == Path("some.h5")
+    assert file("~/some.h5") == home / "some.h5"
+    with pytest.raises(ThawError, match=r"base.weights must be sample, imagenet, none or a file, "):
+        file("none.h5")
+
+
+def test_the_weights_of_the_sample_fit_one_base_only():
+    with pytest.raises(ThawError, match=r"base.weights may be sample for MobileNetV2 with .* 0.25"):
+        validate(changed(base__weights="sample", base__alpha=1.0))
 
 
 def test_params_are_frozen():

@@ -115,21 +115,6 @@ def test_the_page_of_plots_needs_no_network(restored):
     assert not re.search(r"<(script|link)[^>]+(src|href)=[\"']https?:", page)
 
 
-def test_params_that_change_while_a_stage_runs_fail_it(restored):
-    (restored / "stages/split.py").write_text(
-        "from pathlib import Path\n"
-        "from thaw.stage import run\n"
-        "def main(params):\n"
-        "    text = Path('params.yaml').read_text()\n"
-        "    Path('params.yaml').write_text(text.replace('folds: 5', 'folds: 4'))\n"
-        "if __name__ == '__main__':\n"
-        "    run(main)\n"
-    )
-    output = run("python stages/split.py", restored, expect=1)
-    assert "params.yaml changed while split ran" in output
-    assert "Traceback" not in output
-
-
 def test_verify_finds_what_is_damaged(restored):
     output = run("thaw verify", restored)
     assert "bundle: 2 parts are whole" in output

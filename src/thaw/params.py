@@ -1,4 +1,4 @@
-"""params.yaml as frozen models: whatever is wrong in it raises, in one line for each thing."""
+"""params.yaml as typed, frozen models; a line for each thing that is wrong in it."""
 
 import difflib
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 WEIGHT_KINDS = ("sample", "imagenet", "none")  # base.weights that are not a file
+SAMPLE_BASE = ("MobileNetV2", 0.25)  # name and alpha that the weights of the sample fit
 
 # What pydantic says, in the words of params.yaml.
 PLAIN = {
@@ -48,8 +49,15 @@ def _known_backbone(name: str) -> str:
     return name
 
 
+def _existing(path: str, rule: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise ThawError(f"{rule}, but there is no {path}: check its path, from {Path.cwd()}")
+    return found
+
+
 class Section(BaseModel):
-    """A section of params.yaml: no key more, no key less, no value of another type."""
+    """A section of params.yaml: all its keys, no others, each with a value of its type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -65,12 +73,11 @@ class Data(Section):
     # perceptual hashes that differ in at most so many of 64 bits are near duplicates
     max_phash_distance: int = Field(ge=0, le=64)
 
-    @property
     def local_source(self) -> Path | None:
-        """The archive or folder; None for the sample and for an address."""
+        """The archive or folder; None for the sample and for a URL. ThawError if it is missing."""
         if self.source == "sample" or "://" in self.source:
             return None
-        return Path(self.source).expanduser()
+        return _existing(self.source, "data.source must be sample, a URL, an archive or a folder")
 
     @model_validator(mode="after")
     def _classes_differ(self) -> Self:
@@ -82,7 +89,7 @@ class Data(Section):
 
 
 class Split(Section):
-    """Fractions of the images; what val and test leave is train."""
+    """Fractions of the images; train is the rest."""
 
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
@@ -106,10 +113,11 @@ class Base(Section):
     sha256: str | None  # of the weights file; None: not checked
     image_size: int = Field(ge=32, le=1024)  # pixels a side
 
-    @property
     def weights_file(self) -> Path | None:
-        """The file to load the weights from; None when `weights` is one of WEIGHT_KINDS."""
-        return None if self.weights in WEIGHT_KINDS else Path(self.weights).expanduser()
+        """The weights file; None if `weights` is a kind of weights. ThawError if it is missing."""
+        if self.weights in WEIGHT_KINDS:
+            return None
+        return _existing(self.weights, f"base.weights must be {', '.join(WEIGHT_KINDS)} or a file")
 
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
@@ -127,6 +135,11 @@ class Base(Section):
             problems.append(
                 f"base.alpha must be null for {self.name}, which has no width multiplier, "
                 f"but is {self.alpha!r}"
+            )
+        if not problems and self.weights == "sample" and (self.name, self.alpha) != SAMPLE_BASE:
+            problems.append(
+                f"base.weights may be sample for {SAMPLE_BASE[0]} with base.alpha {SAMPLE_BASE[1]} "
+                f"only, but is so for {self.name} with {self.alpha}"
             )
         _refuse(problems)
         return self
@@ -168,7 +181,7 @@ class Train(Section):
     fine_tune_learning_rate: float = Field(gt=0, le=10)
     weight_decay: float = Field(ge=0, le=1)
     batch_size: int = Field(ge=1, le=65536)
-    # epochs without a better validation loss before a phase ends
+    # epochs without a lower validation loss before a phase ends
     patience: int = Field(ge=1, le=10000)
 
 
@@ -176,19 +189,19 @@ class Compute(Section):
     """How the frozen prefix and the bundle are run."""
 
     precision: Literal["float32", "bfloat16"]
-    cache_dtype: Literal["float16", "float32"]  # how the prefix's activations are stored
+    cache_dtype: Literal["float16", "float32"]  # of the stored activations
 
 
 class Export(Section):
     """The bundle."""
 
-    tta_flip: bool  # average over an image and its mirror image; asking takes twice as long
+    tta_flip: bool  # average over an image and its mirror image; twice the work
 
 
 class Evaluate(Section):
     """What evaluation and explanation show."""
 
-    bins: int = Field(ge=2, le=1000)  # of the calibration curve and its error
+    bins: int = Field(ge=2, le=1000)  # of the reliability diagram and the ECE
     mistakes: int = Field(ge=1, le=1000)  # images in the gallery of the worst mistakes
     explain_per_class: int = Field(ge=1, le=1000)  # Grad-CAM images a class
 

@@ -25,8 +25,7 @@ def open_source(data: Data) -> Iterator[Members]:
     Raises ThawError when it is missing, has another hash, or is not safe to open.
     """
     with tempfile.TemporaryDirectory() as folder:
-        if data.local_source is not None:
-            path = existing(data.local_source)
+        if (path := data.local_source()) is not None:
             _check(data, path)
         elif data.source == "sample":
             path = Path(folder) / "sample.zip"
@@ -37,16 +36,6 @@ def open_source(data: Data) -> Iterator[Members]:
             _check_download(data, path)
         with open_members(path) as members:
             yield members
-
-
-def existing(path: Path) -> Path:
-    """The path of a local source; raises ThawError when there is no such file or folder."""
-    if not path.exists():
-        raise ThawError(
-            f"data.source must be sample, a URL, an archive or a folder, but there is no {path}: "
-            f"check its path, from {Path.cwd()}"
-        )
-    return path
 
 
 def source_sha256(path: Path) -> str:

@@ -48,9 +48,10 @@ def load_base(settings: Base) -> keras.Model:
     base = build(weights=None, include_top=False, input_shape=shape, **options)
     if settings.weights == "sample":
         load_weights(base, SAMPLE_WEIGHTS)
-    elif settings.weights_file is not None:
-        _check_file(settings.weights_file, settings.sha256)
-        load_weights(base, settings.weights_file)
+    elif (path := settings.weights_file()) is not None:
+        if settings.sha256 is not None:
+            check_sha256("base.sha256", path, sha256_of(path), settings.sha256)
+        load_weights(base, path)
     return base
 
 
@@ -61,16 +62,6 @@ def _download_failed(name: str, problem: Exception) -> str:
         "damaged, delete it from the folder models in KERAS_HOME (~/.keras); or get the file "
         "yourself and set base.weights to its path"
     )
-
-
-def _check_file(path: Path, sha256: str | None) -> None:
-    if not path.is_file():
-        raise ThawError(
-            f"base.weights must be sample, imagenet, none or a file, but there is no {path}: "
-            f"check its path, from {Path.cwd()}"
-        )
-    if sha256 is not None:
-        check_sha256("base.sha256", path, sha256_of(path), sha256)
 
 
 def load_weights(base: keras.Model, path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What each trick of the training saves of an experiment, on the sample.
+
+    python benchmarks/tricks.py [ROUNDS]
+
+A trick is code that a plain program would not have. It stays only if it saves 5 % or more of an
+experiment: `dvc exp run -S train.freeze_till=DEPTH`, nothing of it cached. Works in a clone in a
+temporary folder. At each depth it times one experiment, and then, in turn, ROUNDS times (3 unless
+told), the train stage with every trick and without each. Prints a Markdown table.
+"""
+
+import sys
+from pathlib import Path
+from statistics import median
+
+from clone import clone, timed
+
+DEPTHS = (0, 117)
+TRICKS = {  # name: file, the code with the trick, the code without
+    "Adam's step as one operation": (
+        "src/thaw/model/train.py",
+        " Adam(phase.learning_rate",
+        " keras.optimizers.Adam(phase.learning_rate",
+    ),
+    "BatchNorm fused into convolutions": (
+        "src/thaw/model/network.py",
+        "fuse_bn(tail_of(base, cut))",
+        "tail_of(base, cut)",
+    ),
+    "tf.data without autotuning": (
+        "src/thaw/model/train.py",
+        ".with_options(options)",
+        "",
+    ),
+    "metrics built before the first step": (
+        "src/thaw/model/train.py",
+        "    model.compute_metrics(None, np.zeros(1), np.zeros((1, *model.output_shape[1:])))\n",
+        "",
+    ),
+}
+
+
+def train(folder: Path) -> float:
+    """Seconds of the train stage, as dvc.yaml runs it."""
+    return timed("env TF_CPP_MIN_LOG_LEVEL=3 PYTHONHASHSEED=0 python stages/train.py", folder)
+
+
+def without(trick: tuple[str, str, str], folder: Path) -> float:
+    """Seconds of the train stage without a trick."""
+    name, code, plain = trick
+    path = folder / name
+    source = path.read_text(encoding="utf-8")
+    if code not in source:
+        sys.exit(f"{name} no longer holds {code!r}: correct TRICKS")
+    path.write_text(source.replace(code, plain), encoding="utf-8")
+    try:
+        return train(folder)
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def main() -> None:
+    """Time every trick at every depth and print the table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    folder = clone()
+    timed("dvc repro", folder)
+    print("| trick | freeze_till | experiment, s | train with, s | without, s | saves |")
+    print("|---|---|---|---|---|---|")
+    for depth in DEPTHS:
+        timed(f"thaw use sample train.freeze_till={depth}", folder)
+        experiment = timed("dvc repro --force --downstream features", folder)
+        times: dict[str, list[float]] = {name: [] for name in ("", *TRICKS)}
+        for _ in range(rounds):
+            times[""].append(train(folder))
+            for name, trick in TRICKS.items():
+                times[name].append(without(trick, folder))
+        present = median(times[""])
+        for name in TRICKS:
+            plain = median(times[name])
+            share = (plain - present) / experiment
+            cells = (name, depth, f"{experiment:.1f}", f"{present:.1f}", f"{plain:.1f}")
+            print(f"| {' | '.join(map(str, cells))} | {share:.0%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
