@@ -26,11 +26,6 @@ TRICKS = {  # name: file, the code with the trick, the code without
         "fuse_bn(tail_of(base, cut))",
         "tail_of(base, cut)",
     ),
-    "tf.data without autotuning": (
-        "src/thaw/model/train.py",
-        ".with_options(options)",
-        "",
-    ),
     "metrics built before the first step": (
         "src/thaw/model/train.py",
         "    model.compute_metrics(None, np.zeros(1), np.zeros((1, *model.output_shape[1:])))\n",

@@ -74,11 +74,9 @@ def batches(
         tf.TensorSpec((None, *dataset.inputs.shape[1:]), dtype),
         tf.TensorSpec((None,), tf.int64),
     )
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread holds up the end of an epoch, often for seconds
     steps = tf.data.experimental.assert_cardinality(-(-count // size))
     generated = tf.data.Dataset.from_generator(read, output_signature=signature)
-    return generated.prefetch(2).apply(steps).with_options(options)
+    return generated.prefetch(2).apply(steps)
 
 
 class Adam(keras.optimizers.Adam):
