@@ -1,4 +1,4 @@
-"""Write the pre-trained base as a graph that can be cut at any depth and runs without Keras."""
+"""Write the pre-trained base as a graph that can be cut at any cut point, without Keras."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Score the bundle on images it was not trained on."""
+"""Evaluate the bundle on images that it was not trained on."""
 
 from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.curves import tables

@@ -1,4 +1,4 @@
-"""Grad-CAM heat maps of the bundle, for a fixed list of test images of each class."""
+"""Compute Grad-CAM heatmaps of the bundle for a fixed list of test images per class."""
 
 from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.gradcam import choose, explain, write_explained

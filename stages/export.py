@@ -1,4 +1,4 @@
-"""Write the bundle of the trained classifier: what is evaluated, explained and served."""
+"""Write the bundle: the classifier that is evaluated, explained and served."""
 
 import json
 

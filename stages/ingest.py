@@ -1,4 +1,4 @@
-"""Read the images of the source, leave out the broken ones, group the near duplicates."""
+"""Read the images of the source, leave out unusable ones, group near duplicates."""
 
 from thaw.data.image_grid import write_image_grid
 from thaw.data.ingest import collect, examples, summary, write_images, write_inventory
@@ -15,7 +15,7 @@ def main(params: Params) -> None:
     """Write data/images.parquet, data/inventory.csv, metrics/ingest.json and plots/dataset.png."""
     data = params.data
     with open_source(data) as members:
-        collection = collect(
+        dataset = collect(
             members,
             data.classes,
             data.limit_per_class,
@@ -23,13 +23,13 @@ def main(params: Params) -> None:
             data.max_phash_distance,
             cores(),
         )
-        write_images(IMAGES, members, collection)
-        shown = examples(members, collection, classes=12, each=8)
-    write_inventory(INVENTORY, collection.remarks)
-    write_json(INGEST_METRICS, summary(collection))
+        write_images(IMAGES, members, dataset)
+        shown = examples(members, dataset, classes=12, per_class=8)
+    write_inventory(INVENTORY, dataset.inventory)
+    write_json(INGEST_METRICS, summary(dataset))
     rows = [(label, [decode(data, 160) for data in images]) for label, images in shown]
-    more = len(collection.classes) - len(shown)
-    title = f"{len(collection.images)} images" + (f", {more} more classes" if more else "")
+    more = len(dataset.classes) - len(shown)
+    title = f"{len(dataset.images)} images" + (f", {more} more classes" if more else "")
     write_image_grid(PLOTS / "dataset.png", title, rows)
 
 

@@ -1,4 +1,4 @@
-"""Write the page that `dvc plots show` fills with the plots."""
+"""Write the HTML template that `dvc plots show` fills with the plots."""
 
 from thaw.evaluate.plots_page import write_page
 from thaw.params import Params

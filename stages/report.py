@@ -1,4 +1,4 @@
-"""Draw the results of training and evaluation: the plots that Git shows."""
+"""Draw the plots of training and evaluation."""
 
 import json
 
@@ -16,7 +16,7 @@ from thaw.stage import run
 
 
 def main(params: Params) -> None:
-    """Write the tables and images of plots/ that show a result."""
+    """Write the tables and images in plots/."""
     metrics = json.loads(EVAL_METRICS.read_text(encoding="utf-8"))
     tables = read_tables(TABLES)
     tables["learning_curves"] = learning_curves(pd.read_csv(TRAIN / "history.csv"))

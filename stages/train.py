@@ -1,4 +1,4 @@
-"""Train head and tail on the cached activations; keep the best epoch by validation loss."""
+"""Train head and tail on cached activations; the best epoch by validation loss is saved."""
 
 import logging
 import shutil
@@ -20,8 +20,8 @@ from thaw.stage import checkpoint_dir, run
 def main(params: Params) -> None:
     """Write models/model.keras, models/classifier.onnx and outputs/train.
 
-    ONNX is written here, while the network is in memory: loading TensorFlow and the model again
-    would take longer than training a head.
+    The ONNX export is part of this stage because loading TensorFlow and the model again would
+    take longer than training a head.
     """
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     keras.utils.set_random_seed(params.seed)

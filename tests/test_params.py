@@ -284,7 +284,9 @@ def test_a_source_is_the_sample_a_url_or_a_path(home):
         assert local(source) is None
     assert local("photos.zip") == Path("photos.zip")
     assert local("~/photos") == home / "photos"
-    with pytest.raises(ThawError, match=r"data.source must be .*, but there is no none.zip: check"):
+    with pytest.raises(
+        ThawError, match=r"data.source must be .*, but none.zip does not exist: check"
+    ):
         local("none.zip")
 
 

@@ -1,7 +1,7 @@
-"""The table of backbones, free of Keras.
+"""The table of backbones, without Keras.
 
-Adding a backbone is adding a row: a function of `keras.applications` by its name, the
-preprocessing that its ImageNet weights expect, and its number of layers.
+To add a backbone, add a row: the name of a function of `keras.applications`, the preprocessing
+that its ImageNet weights expect, and its number of layers.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Backbone:
         "caffe"  BGR, minus the ImageNet mean
         "torch"  RGB in 0–1, standardised by the ImageNet mean and deviation
         "inside" nothing, the network does it itself
-    layers: of the network without its classifier, with the input layer; see `count_layers`.
-    smallest_image_size: pixels a side.
-    has_alpha: whether it takes a width multiplier.
+    layers: number of layers, with the input layer and without the classifier; see `count_layers`.
+    smallest_image_size: width and height, pixels.
+    has_alpha: whether the network has a width multiplier.
     """
 
     preprocessing: Literal["scale", "caffe", "torch", "inside"]
@@ -41,31 +41,31 @@ BACKBONES: dict[str, Backbone] = {
     "Xception": Backbone("scale", layers=132, smallest_image_size=71),
     "InceptionV3": Backbone("scale", layers=311, smallest_image_size=75),
     "NASNetMobile": Backbone("scale", layers=769),
-    # Smaller, its last feature map would be one point, and what tf2onnx makes of it wrong.
+    # At smaller sizes the last feature map is 1 x 1, and tf2onnx converts it wrongly.
     "ConvNeXtTiny": Backbone("inside", layers=133, smallest_image_size=64),
 }
 
 
 def count_layers(name: str, alpha: float | None) -> int:
-    """The number of layers of a row at the width multiplier `alpha`, at any image size."""
+    """Number of layers of a backbone with width multiplier `alpha`, at any image size."""
     narrow = _narrow_residuals(alpha) if name == "MobileNetV2" and alpha is not None else 0
     return BACKBONES[name].layers + narrow
 
 
 def _narrow_residuals(alpha: float) -> int:
-    """How many residual connections, each a layer, Keras adds to a narrow MobileNetV2.
+    """Number of residual connections, each a layer, that only a narrow MobileNetV2 has.
 
-    It adds one where a block of stride 1 has as many channels as the block before it. Widths are
-    rounded to multiples of 8, so at a small alpha that is so for blocks that differ at alpha 1.
+    Keras adds one where a block of stride 1 has as many channels as the block before it. Widths
+    are rounded to multiples of 8, so a small alpha makes some widths equal that differ at alpha 1.
     """
-    stem = _round_width(32 * alpha)
+    initial = _round_width(32 * alpha)
     first, sixth, tenth, fifteenth, last = (
         _round_width(int(width * alpha)) for width in (16, 64, 96, 160, 320)
     )
-    return (stem == first) + (sixth == tenth) + (fifteenth == last)
+    return (initial == first) + (sixth == tenth) + (fifteenth == last)
 
 
 def _round_width(width: float) -> int:
-    """To a multiple of 8, at most a tenth below `width` (Sandler et al. 2018, as in Keras)."""
+    """Round to a multiple of 8, at most 10 % below `width` (as in Keras' MobileNetV2)."""
     rounded = max(8, int(width + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * width else rounded

@@ -1,4 +1,4 @@
-"""params.yaml as typed, frozen models; a line for each thing that is wrong in it."""
+"""Read params.yaml into typed, frozen models, with one line for each error in it."""
 
 import difflib
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 WEIGHT_KINDS = ("sample", "imagenet", "none")  # base.weights that are not a file
 SAMPLE_BASE = ("MobileNetV2", 0.25)  # name and alpha that the weights of the sample fit
 
-# What pydantic says, in the words of params.yaml.
-PLAIN = {
+# Pydantic's types, in the words of YAML.
+TYPE_NAMES = {
     "model_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
     "list_type": "a list",
@@ -37,40 +37,40 @@ PLAIN = {
 }
 
 
-def _refuse(problems: list[str]) -> None:
-    """Raise ValueError with a line for each problem, for pydantic to collect."""
-    if problems:
-        raise ValueError("\n".join(problems))
+def _raise_if_any(errors: list[str]) -> None:
+    """Raise ValueError with a line for each error, for pydantic to collect."""
+    if errors:
+        raise ValueError("\n".join(errors))
 
 
 def _known_backbone(name: str) -> str:
     rule = f"base.name must be one of {', '.join(BACKBONES)}, but is {name!r}"
-    _refuse([] if name in BACKBONES else [rule])
+    _raise_if_any([] if name in BACKBONES else [rule])
     return name
 
 
 def _existing(path: str, rule: str) -> Path:
     found = Path(path).expanduser()
     if not found.exists():
-        raise ThawError(f"{rule}, but there is no {path}: check its path, from {Path.cwd()}")
+        raise ThawError(f"{rule}, but {path} does not exist: check the path, from {Path.cwd()}")
     return found
 
 
 class Section(BaseModel):
-    """A section of params.yaml: all its keys, no others, each with a value of its type."""
+    """A section of params.yaml. Every key is required, and no other is allowed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
-    """Where the images come from and which of them are kept."""
+    """Where the images come from and which are used."""
 
     source: str = Field(min_length=1)  # "sample", a URL, an archive or a folder of class folders
     sha256: str | None  # of the archive, or of the folder's listing; None: not checked
-    classes: list[str]  # which class folders, in this order; empty: all, by name
+    classes: list[str]  # class folders to use, in this order; empty: all, by name
     limit_per_class: int | None = Field(ge=1, le=10**7)
-    max_megapixels: float = Field(gt=0, le=1000)  # a larger image is left out
-    # perceptual hashes that differ in at most so many of 64 bits are near duplicates
+    max_megapixels: float = Field(gt=0, le=1000)  # larger images are left out
+    # near duplicates: perceptual hashes that differ in at most so many of 64 bits
     max_phash_distance: int = Field(ge=0, le=64)
 
     def local_source(self) -> Path | None:
@@ -84,12 +84,12 @@ class Data(Section):
         count = len(self.classes)
         rule = "data.classes must be empty or name two classes or more, each once, but is"
         wrong = count == 1 or len(set(self.classes)) < count
-        _refuse([f"{rule} {self.classes!r}"] if wrong else [])
+        _raise_if_any([f"{rule} {self.classes!r}"] if wrong else [])
         return self
 
 
 class Split(Section):
-    """Fractions of the images; train is the rest."""
+    """Fractions of the images; train gets the rest."""
 
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
@@ -99,7 +99,7 @@ class Split(Section):
     def _train_is_left(self) -> Self:
         both = self.val + self.test
         rule = "split.val and split.test must leave room for train: their sum must be less than 1"
-        _refuse([f"{rule}, but is {both:g}"] if both >= 1 else [])
+        _raise_if_any([f"{rule}, but is {both:g}"] if both >= 1 else [])
         return self
 
 
@@ -111,7 +111,7 @@ class Base(Section):
     alpha: float | None = Field(ge=0.05, le=10)
     weights: str = Field(min_length=1)  # one of WEIGHT_KINDS, or a weights file
     sha256: str | None  # of the weights file; None: not checked
-    image_size: int = Field(ge=32, le=1024)  # pixels a side
+    image_size: int = Field(ge=32, le=1024)  # width and height, pixels
 
     def weights_file(self) -> Path | None:
         """The weights file; None if `weights` is a kind of weights. ThawError if it is missing."""
@@ -121,72 +121,70 @@ class Base(Section):
 
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
-        row, problems = BACKBONES[self.name], []
+        row, errors = BACKBONES[self.name], []
         if self.image_size < row.smallest_image_size:
-            problems.append(
+            errors.append(
                 f"base.image_size must be {row.smallest_image_size} or more for {self.name}, "
                 f"but is {self.image_size}"
             )
         if row.has_alpha and self.alpha is None:
-            problems.append(
-                f"base.alpha must be a number for {self.name}, such as 1.0, but is None"
-            )
+            errors.append(f"base.alpha must be a number for {self.name}, such as 1.0, but is None")
         if not row.has_alpha and self.alpha is not None:
-            problems.append(
+            errors.append(
                 f"base.alpha must be null for {self.name}, which has no width multiplier, "
                 f"but is {self.alpha!r}"
             )
-        if not problems and self.weights == "sample" and (self.name, self.alpha) != SAMPLE_BASE:
-            problems.append(
+        if not errors and self.weights == "sample" and (self.name, self.alpha) != SAMPLE_BASE:
+            errors.append(
                 f"base.weights may be sample for {SAMPLE_BASE[0]} with base.alpha {SAMPLE_BASE[1]} "
                 f"only, but is so for {self.name} with {self.alpha}"
             )
-        _refuse(problems)
+        _raise_if_any(errors)
         return self
 
 
 class Augment(Section):
-    """Views of the training images; each range is drawn from [-value, value], 0 is off.
+    """Views of the training images. Magnitudes are drawn from [-value, value]; 0 is off.
 
-    Beyond the limits an image turns inside out or vanishes.
+    Beyond the upper limits an image would be inverted or vanish.
     """
 
-    views: int = Field(ge=0, le=1000)  # an image
-    extra_views: dict[str, Annotated[int, Field(ge=0, le=1000)]]  # more for chosen classes
-    flip: bool  # mirror left to right, half of the time
+    views: int = Field(ge=0, le=1000)  # per image
+    extra_views: dict[str, Annotated[int, Field(ge=0, le=1000)]]  # additional views, by class
+    flip: bool  # left to right, with probability 0.5
     rotation: float = Field(ge=0, le=360)  # degrees
-    shift: float = Field(ge=0, le=1)  # fraction of the side
+    shift: float = Field(ge=0, le=1)  # fraction of the image size
     shear: float = Field(ge=0, le=80)  # degrees
     zoom: float = Field(ge=0, le=0.9)  # fraction
     brightness: float = Field(ge=0, le=1)  # fraction
     contrast: float = Field(ge=0, le=1)  # fraction
     saturation: float = Field(ge=0, le=1)  # fraction
-    elastic: float = Field(ge=0, le=0.5)  # displacement, fraction of the side
-    blur: float = Field(ge=0, le=100)  # largest sigma, pixels
-    erase: float = Field(ge=0, le=1)  # largest erased area, fraction of the image
+    elastic: float = Field(ge=0, le=0.5)  # displacement, fraction of the image size
+    blur: float = Field(ge=0, le=100)  # maximum sigma, pixels
+    erase: float = Field(ge=0, le=1)  # maximum erased area, fraction of the image
 
 
 class Train(Section):
     """What is trained, and how."""
 
-    # layers of the base, from the input, that stay frozen; at most all of them
+    # number of frozen layers of the base, counted from the input
     freeze_till: Annotated[int, Field(ge=0)] | Literal["all"]
     pooling: Literal["average", "flatten"]
     # units of each ReLU layer between pooling and softmax
     hidden_units: list[Annotated[int, Field(ge=1, le=65536)]]
     dropout: float = Field(ge=0, lt=1)
-    head_epochs: int = Field(ge=1, le=10000)  # only the head learns
-    fine_tune_epochs: int = Field(ge=0, le=10000)  # then head and unfrozen base
+    head_epochs: int = Field(ge=1, le=10000)  # only the head trains
+    fine_tune_epochs: int = Field(ge=0, le=10000)  # then head and unfrozen layers
     head_learning_rate: float = Field(gt=0, le=10)
     fine_tune_learning_rate: float = Field(gt=0, le=10)
     weight_decay: float = Field(ge=0, le=1)
     batch_size: int = Field(ge=1, le=65536)
-    # epochs without a lower validation loss before a phase ends
+    # a phase ends after so many epochs without a lower validation loss
     patience: int = Field(ge=1, le=10000)
 
 
 class Compute(Section):
-    """How the frozen prefix and the bundle are run."""
+    """How the frozen prefix and the bundle run."""
 
     precision: Literal["float32", "bfloat16"]
     cache_dtype: Literal["float16", "float32"]  # of the stored activations
@@ -195,15 +193,15 @@ class Compute(Section):
 class Export(Section):
     """The bundle."""
 
-    tta_flip: bool  # average over an image and its mirror image; twice the work
+    tta_flip: bool  # average over each image and its flip; twice the compute
 
 
 class Evaluate(Section):
-    """What evaluation and explanation show."""
+    """What evaluation and explanation report."""
 
     bins: int = Field(ge=2, le=1000)  # of the reliability diagram and the ECE
-    mistakes: int = Field(ge=1, le=1000)  # images in the gallery of the worst mistakes
-    explain_per_class: int = Field(ge=1, le=1000)  # Grad-CAM images a class
+    mistakes: int = Field(ge=1, le=1000)  # images in the gallery of worst errors
+    explain_per_class: int = Field(ge=1, le=1000)  # Grad-CAM images per class
 
 
 class Params(Section):
@@ -221,55 +219,55 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        problems = []
+        errors = []
         layers = count_layers(self.base.name, self.base.alpha)
         freeze_till, classes = self.train.freeze_till, self.data.classes
         if freeze_till != "all" and freeze_till > layers:
-            problems.append(
+            errors.append(
                 f"train.freeze_till must be all, or at most the {layers} layers of "
                 f"{self.base.name}, but is {freeze_till}"
             )
         unknown = [label for label in self.augment.extra_views if classes and label not in classes]
         if unknown:
-            problems.append(
+            errors.append(
                 f"augment.extra_views must name classes of data.classes, {classes!r}, "
                 f"but names {unknown!r}"
             )
-        _refuse(problems)
+        _raise_if_any(errors)
         return self
 
 
 def load(path: str | Path = "params.yaml") -> Params:
-    """Read and check params.yaml; raises ThawError when it is missing or wrong."""
+    """Read and check params.yaml. Raises ThawError if it is missing or invalid."""
     return validate(read_yaml(path))
 
 
 def validate(values: Any) -> Params:
     """Turn the mapping `values` into Params.
 
-    Raises ThawError with a line for each thing that is wrong: the key, the rule and the value.
-    What sections must have in common is checked once each of them is right by itself.
+    Raises ThawError with a line for each error: the key, the rule and the value. Rules across
+    sections are checked once every section is valid.
     """
     try:
         return Params.model_validate(values)
-    except ValidationError as refused:
-        raise ThawError("\n".join(_explain(refused.errors(), values))) from None
+    except ValidationError as error:
+        raise ThawError("\n".join(_explain(error.errors(), values))) from None
 
 
 def read_yaml(path: str | Path) -> Any:
-    """The content of a YAML file; raises ThawError when it is missing or cannot be read."""
+    """Read a YAML file. Raises ThawError if it is missing or invalid."""
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ThawError(f"no {path} in {Path.cwd()}: run this from the project's folder") from None
-    except UnicodeDecodeError as problem:
-        raise ThawError(f"{path} is not UTF-8 text: {problem}") from None
-    except (YAMLError, ValueError) as problem:
-        raise ThawError(f"{path} is not valid YAML: {' '.join(str(problem).split())}") from None
+    except UnicodeDecodeError as error:
+        raise ThawError(f"{path} is not UTF-8 text: {error}") from None
+    except (YAMLError, ValueError) as error:
+        raise ThawError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse YAML 1.2, as DVC does: 1e-05, which DVC writes, is text to a parser of YAML 1.1.
+    """Parse YAML 1.2, as DVC does. A YAML 1.1 parser reads 1e-05, which DVC writes, as text.
 
     Raises YAMLError, or ValueError for a number or a date that Python cannot hold.
     """
@@ -277,9 +275,9 @@ def parse_yaml(text: str) -> Any:
 
 
 def _explain(errors: Sequence["ErrorDetails"], values: Any) -> list[str]:
-    """A line for each thing that is wrong."""
+    """Return one line for each error."""
     lines: list[str] = []
-    rules: dict[str, list[str]] = {}  # by key: a value may be refused by each part of a union
+    rules: dict[str, list[str]] = {}  # by key; each member of a union adds one
     received: dict[str, Any] = {}
     for error in errors:
         name = ".".join(map(str, error["loc"]))
@@ -299,9 +297,9 @@ def _explain(errors: Sequence["ErrorDetails"], values: Any) -> list[str]:
 
 
 def _rule(error: "ErrorDetails") -> str:
-    """What the value must be or have, as in `be less than 1`."""
-    if error["type"] in PLAIN:
-        return f"be {PLAIN[error['type']]}"
+    """The rule of an error, such as `be less than 1`."""
+    if error["type"] in TYPE_NAMES:
+        return f"be {TYPE_NAMES[error['type']]}"
     rule = error["msg"].partition(" should ")[2]
     return rule.replace("greater than or equal to", "at least").replace(
         "less than or equal to", "at most"
@@ -311,7 +309,7 @@ def _rule(error: "ErrorDetails") -> str:
 def _key(location: tuple[int | str, ...], values: Any) -> str:
     """The key of an error, such as train.hidden_units.0.
 
-    Pydantic ends the location in a union by the part that refused; that is no key.
+    In a union, pydantic appends the failed member to the location; it is not part of the key.
     """
     if location and location[-1] == "[key]":
         return f"a key of {'.'.join(map(str, location[:-2]))}"
@@ -343,11 +341,10 @@ def _suggest(name: str) -> str:
 
 
 class StageParams:
-    """A view of the params that gives out only the keys that dvc.yaml declares for a stage.
+    """A view of the params that allows only the keys that dvc.yaml declares for a stage.
 
-    A stage that reads a key it does not declare would not rerun when that key changes; here it
-    fails instead, at once. `params.split` is given whole when `split` is declared, and
-    `params.train.freeze_till` alone when only that is.
+    A stage that read an undeclared key would not rerun when that key changes; here it fails at
+    once. Declaring `split` gives the section, declaring `train.freeze_till` only that key.
     """
 
     def __init__(self, values: Any, declared: frozenset[str], where: str = "") -> None:
@@ -363,7 +360,7 @@ class StageParams:
         raise ThawError(f"this stage reads {name}, which dvc.yaml does not list in its params")
 
     def values(self) -> dict[str, Any]:
-        """Every declared key with its value."""
+        """Return every declared key with its value."""
         values = {}
         for name in sorted(self._declared):
             value = self._values

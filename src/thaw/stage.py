@@ -1,4 +1,4 @@
-"""What every stage script shares: its declared params, its checkpoints, its log and its exit."""
+"""Run a stage script: declared params, checkpoint directory, log and exit code."""
 
 import hashlib
 import json
@@ -20,21 +20,21 @@ log = logging.getLogger("thaw")
 
 
 def declaration(stage: str) -> dict[str, Any]:
-    """The entry of `stage` in dvc.yaml."""
+    """Return the entry of `stage` in dvc.yaml."""
     pipeline = yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     return pipeline["stages"][stage]
 
 
 def stage_params(stage: str) -> StageParams:
-    """The params that dvc.yaml declares for `stage`, as they stand now."""
+    """Read the params that dvc.yaml declares for `stage`."""
     return StageParams(load(), frozenset(declaration(stage).get("params", ())))
 
 
 def checkpoint_dir(stage: str, fingerprint: dict[str, Any]) -> Path:
-    """The directory in which `stage` keeps finished work, so that a killed run resumes.
+    """Return the directory for finished work of `stage`, from which a killed run resumes.
 
-    One for each fingerprint, below one for the code in the stage's deps. Directories of other
-    code are removed: no run of the present code may resume from them.
+    The path contains a hash of the stage's code and one of `fingerprint`. Directories of other
+    code are deleted, because no run of the current code may resume from them.
     """
     code = _digest(sha256_of(dep) for dep in declaration(stage)["deps"] if dep.endswith(".py"))
     for other in (CHECKPOINTS / stage).glob("*"):
@@ -48,11 +48,11 @@ def _digest(texts: Iterable[str]) -> str:
 
 
 def run(stage: str, main: Callable[[Params], None]) -> None:
-    """Run a stage script's `main` on its declared params; a ThawError exits 1, without traceback.
+    """Run a stage script's `main` on its declared params; on ThawError exit 1, without traceback.
 
-    `main` gets a StageParams: reading a key that dvc.yaml does not declare raises. The params are
-    read again at the end: if they changed meanwhile, DVC would record the new values beside a
-    result of the old ones, so the stage refuses to finish.
+    `main` gets a StageParams: reading a key that dvc.yaml does not declare raises. If the params
+    changed during the run, the stage fails, because DVC would record the new values with a result
+    of the old ones.
     """
     LOGS.mkdir(exist_ok=True)
     logging.basicConfig(
@@ -68,17 +68,17 @@ def run(stage: str, main: Callable[[Params], None]) -> None:
         main(cast(Params, params))
         if stage_params(stage).values() != params.values():
             raise ThawError(
-                f"params.yaml changed while {stage} ran, so its result fits neither the old nor "
+                f"params.yaml changed while {stage} ran, so its result matches neither the old nor "
                 "the new params: run it again"
             )
-    except ThawError as problem:
-        for line in str(problem).splitlines():
+    except ThawError as error:
+        for line in str(error).splitlines():
             log.error("error in %s: %s", stage, line)
         sys.exit(1)
 
 
 def _outs(stage: str) -> list[str]:
-    """The paths that the stage writes; an entry with options is a mapping of one path to them."""
+    """Paths of the stage's outs and metrics. An entry with options is a mapping with one key."""
     entry = declaration(stage)
     outs = [*entry.get("outs", ()), *entry.get("metrics", ())]
     return [out if isinstance(out, str) else next(iter(out)) for out in outs]

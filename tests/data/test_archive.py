@@ -98,7 +98,9 @@ def test_bombs_are_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("limit", "word"), [("MEMBER_BYTES", "unpacks"), ("TOTAL_BYTES", "total")])
+@pytest.mark.parametrize(
+    ("limit", "word"), [("MAX_MEMBER_BYTES", "unpacks"), ("MAX_TOTAL_BYTES", "total")]
+)
 def test_absolute_limits(tmp_path, monkeypatch, limit, word):
     monkeypatch.setattr(module, limit, 2000)
     message = refusal(write_zip(tmp_path / "a.zip", FILES))
@@ -107,7 +109,7 @@ def test_absolute_limits(tmp_path, monkeypatch, limit, word):
 
 def test_a_member_twice_is_refused(tmp_path):
     twice = [(tarfile.TarInfo("Cat/1.jpg"), b"a"), (tarfile.TarInfo("./Cat/1.jpg"), b"b")]
-    assert "is there twice" in refusal(write_tar(tmp_path / "a.tar", twice))
+    assert "appears twice" in refusal(write_tar(tmp_path / "a.tar", twice))
 
 
 def test_damage_is_named(tmp_path):

@@ -31,12 +31,12 @@ PLAIN = {
 def ingested(source, folder, **changes):
     """Run ingest on a source; the rows, the inventory by name, the summary and the classes."""
     with open_members(source) as members:
-        collection = collect(members, **(PLAIN | changes))
-        write_images(folder / "images.parquet", members, collection)
-    write_inventory(folder / "inventory.csv", collection.remarks)
+        dataset = collect(members, **(PLAIN | changes))
+        write_images(folder / "images.parquet", members, dataset)
+    write_inventory(folder / "inventory.csv", dataset.inventory)
     inventory = pd.read_csv(folder / "inventory.csv", keep_default_na=False)
     rows = {row["name"]: row for row in read_rows(folder / "images.parquet")}
-    return rows, inventory, summary(collection), read_classes(folder / "images.parquet")
+    return rows, inventory, summary(dataset), read_classes(folder / "images.parquet")
 
 
 def refusal(source, folder, **changes):
@@ -108,8 +108,10 @@ def test_a_limit_is_met_with_usable_images_and_is_nested(damaged, tmp_path):
 
 def test_classes_are_ordered_and_chosen(folder, tmp_path):
     assert ingested(folder, tmp_path, classes=["Dog", "Cat"])[3] == ["Dog", "Cat"]
-    assert "no Fox; found: Cat, Dog" in refusal(folder, tmp_path / "a", classes=["Fox", "Cat"])
-    assert "each once" in refusal(folder, tmp_path / "b", classes=["Cat", "Cat"])
+    assert "Fox does not exist; found: Cat, Dog" in refusal(
+        folder, tmp_path / "a", classes=["Fox", "Cat"]
+    )
+    assert "two different classes" in refusal(folder, tmp_path / "b", classes=["Cat", "Cat"])
     assert "found: Cat, Dog" in refusal(folder, tmp_path / "c", classes=["Cat"])
 
 
@@ -147,10 +149,10 @@ def test_hidden_and_homeless_files_are_listed(folder, tmp_path, draw, encode):
 
 def test_a_file_that_changes_meanwhile_is_noticed(folder, tmp_path):
     with open_members(folder) as members:
-        collection = collect(members, **PLAIN)
-        changed = [replace(image, sha256="0") for image in collection.images]
+        dataset = collect(members, **PLAIN)
+        changed = [replace(image, sha256="0") for image in dataset.images]
         with pytest.raises(ThawError, match="changed while it was read"):
-            write_images(tmp_path / "a", members, replace(collection, images=changed))
+            write_images(tmp_path / "a", members, replace(dataset, images=changed))
     assert not list(tmp_path.iterdir())
 
 

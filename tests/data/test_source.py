@@ -60,7 +60,7 @@ def server(damaged, tmp_path, monkeypatch):
             pass
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         state.url = f"http://127.0.0.1:{running.server_port}/pets.zip"
@@ -100,15 +100,15 @@ def test_a_download_that_breaks_off_is_continued(server, damaged):
 
 
 def test_the_next_run_continues(server, damaged, monkeypatch):
-    monkeypatch.setattr(module, "TRIES", 1)
+    monkeypatch.setattr(module, "MAX_TRIES", 1)
     server.breaks = 1
-    assert "the next run continues" in refusal(server.url)
+    assert "the next run resumes" in refusal(server.url)
     names(server.url, source_sha256(damaged))
     assert re.fullmatch("bytes=[1-9][0-9]+-", server.asked[-1])
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(server, damaged, monkeypatch):
-    monkeypatch.setattr(module, "TRIES", 1)
+def test_a_file_that_changed_meanwhile_is_downloaded_from_its_start(server, damaged, monkeypatch):
+    monkeypatch.setattr(module, "MAX_TRIES", 1)
     good, server.content = server.content, bytes(len(server.content))
     server.breaks = 1
     refusal(server.url)
@@ -124,16 +124,16 @@ def test_passing_failures_are_tried_again(server, damaged):
 
 def test_lasting_failures_are_named(server):
     server.statuses = [404]
-    assert "answered 404" in refusal(server.url)
+    assert "returned 404" in refusal(server.url)
     assert len(server.asked) == 1
     server.statuses = [503] * 9
-    assert f"in {module.TRIES} tries (503" in refusal(server.url)
+    assert f"in {module.MAX_TRIES} tries (503" in refusal(server.url)
 
 
 def test_no_server(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "PAUSE", 0.0)
-    assert "could not be fetched" in refusal("http://127.0.0.1:9/pets.zip")
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.0)
+    assert "could not be downloaded" in refusal("http://127.0.0.1:9/pets.zip")
 
 
 def test_a_wrong_download_is_named_and_removed(server):
@@ -161,7 +161,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
 
 
 def test_local_sources_and_their_hashes(damaged, tmp_path):
-    assert "no " in refusal(str(tmp_path / "none.zip"))
+    assert "does not exist" in refusal(str(tmp_path / "none.zip"))
     assert "data.sha256" in refusal(str(damaged), "1" * 64)
     folder = tmp_path / "pets"
     (folder / "Cat").mkdir(parents=True)

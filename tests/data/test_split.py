@@ -89,9 +89,9 @@ def test_any_table_is_split_whole_or_refused(sizes, joins, fractions, folds, see
 
 def test_impossible_splits_are_refused_by_name():
     one = images({"Cat": 30, "Dog": 30}, lambda name: "Dog" if "Dog" in name else name)
-    with pytest.raises(ThawError, match="Dog, 30 images in 1 groups"):
+    with pytest.raises(ThawError, match="no Dog, which has 30 images in 1 groups"):
         make_split(one, 0.2, 0.25, 2, 0)
-    with pytest.raises(ThawError, match=r"split.folds is 9, but Cat has only 8"):
+    with pytest.raises(ThawError, match=r"split.folds is 9 and Cat has only 8"):
         make_split(images({"Cat": 10, "Dog": 30}), 0.2, 0.25, 9, 0)
 
 
@@ -118,7 +118,7 @@ def test_what_is_written_is_read(written):
             lambda t: t.assign(split=t["split"].replace("val", "valid")),
             "are in none of train, val, test",
         ),
-        (lambda t: t.assign(group=t["name"].str[-5:]), "groups are in more than one split"),
+        (lambda t: t.assign(group=t["name"].str[-5:]), "groups appear in more than one split"),
         (lambda t: t.assign(fold=0), "have a fold in test"),
         (
             lambda t: t[(t["label"] != "NA") | (t["split"] != "val")],
@@ -145,5 +145,5 @@ def test_one_content_in_two_splits_is_noticed(written, tmp_path):
     schema = pa.schema([(key, pa.string()) for key in ("name", "label", "group", "sha256")])
     rows = table.assign(sha256="same")[schema.names].to_dict("records")
     write_table(tmp_path / "other.parquet", schema, iter(rows), ["1"])
-    with pytest.raises(ThawError, match=r"file contents .* in two splits"):
+    with pytest.raises(ThawError, match=f"{len(table)} images appear in more than one split"):
         read_split(path, tmp_path / "other.parquet")

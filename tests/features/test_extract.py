@@ -53,7 +53,7 @@ def graph(base, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(extract, "SHARD", 4)
+    monkeypatch.setattr(extract, "SHARD_SIZE", 4)
     return tmp_path / "features"
 
 

@@ -143,7 +143,7 @@ def with_weights(path, **changes):
 
 
 def test_missing_weights_are_named():
-    with pytest.raises(ThawError, match=r"there is no nowhere\.h5"):
+    with pytest.raises(ThawError, match=r"nowhere\.h5 does not exist"):
         load_base(with_weights("nowhere.h5"))
 
 

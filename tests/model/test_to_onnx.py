@@ -98,21 +98,21 @@ def test_the_bundle_of_every_backbone_agrees(name, tmp_path):
     check_agreement(*write(tmp_path / "bundle", name, parts, "average", [8]))
 
 
-def test_with_tta_flip_a_bundle_averages_an_image_and_its_mirror_image(bundle):
+def test_with_tta_flip_a_bundle_averages_an_image_and_its_flip(bundle):
     folder, model, images, _ = bundle
     bundled(folder.with_name("both"), model, with_tta_flip)
     both = Predictor(folder.with_name("both"))
-    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+    flipped = np.ascontiguousarray(images[:, :, ::-1])
     probabilities, heatmaps = Predictor(folder).predict(images)
-    of_mirrored, maps_of_mirrored = Predictor(folder).predict(mirrored)
+    of_flipped, maps_of_flipped = Predictor(folder).predict(flipped)
     found, maps = both.predict(images)
-    np.testing.assert_allclose(found, (probabilities + of_mirrored) / 2, atol=ATOL)
-    expected = (heatmaps + maps_of_mirrored[..., ::-1]) / 2
+    np.testing.assert_allclose(found, (probabilities + of_flipped) / 2, atol=ATOL)
+    expected = (heatmaps + maps_of_flipped[..., ::-1]) / 2
     np.testing.assert_allclose(maps, expected, atol=ATOL * expected.max())
-    assert np.abs(probabilities - of_mirrored).max() > 0.05
-    of_mirrored, maps_of_mirrored = both.predict(mirrored)
-    np.testing.assert_allclose(of_mirrored, found, atol=ATOL)
-    np.testing.assert_allclose(maps_of_mirrored[..., ::-1], maps, atol=ATOL * maps.max())
+    assert np.abs(probabilities - of_flipped).max() > 0.05
+    of_flipped, maps_of_flipped = both.predict(flipped)
+    np.testing.assert_allclose(of_flipped, found, atol=ATOL)
+    np.testing.assert_allclose(maps_of_flipped[..., ::-1], maps, atol=ATOL * maps.max())
 
 
 def test_the_same_weights_give_the_same_bytes_whatever_was_traced_before(bundle, tmp_path):

@@ -132,7 +132,7 @@ def test_patience_ends_each_phase(features):
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_epoch_and_step(features):
-    with pytest.raises(ThawError, match=r"must stay finite.* epoch 1, step \d"):
+    with pytest.raises(ThawError, match=r"must be finite.* epoch 1, step \d"):
         trained(features, changed(head_learning_rate=1e38))
 
 

@@ -1,1 +1,1 @@
-"""From files to images, splits and views. May import sample and the modules beside the rooms."""
+"""Ingest images, split them and augment them. May import `thaw.sample` and the modules below it."""

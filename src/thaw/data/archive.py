@@ -1,4 +1,4 @@
-"""The files of a folder, a zip or a tar, read into memory one by one and never extracted."""
+"""Read the files of a folder, a zip or a tar into memory, one by one, without extracting them."""
 
 import os
 import re
@@ -14,145 +14,156 @@ from typing import IO, Protocol
 
 from thaw.errors import ThawError
 
-MEMBER_BYTES = 256 * 2**20  # a 50-megapixel BMP with alpha has 200 MB; a member is read whole
-TOTAL_BYTES = 64 * 2**30  # a million photographs of 64 KiB
-RATIO = 200  # photographs hardly shrink, drawings tenfold; a bomb shrinks a thousandfold
-RATIO_FROM = 2**20  # bytes; what unpacks to less is harmless at any ratio
+MAX_MEMBER_BYTES = 256 * 2**20  # a 50-megapixel BMP with alpha has 200 MB; each is read in one go
+MAX_TOTAL_BYTES = 64 * 2**30  # a million photographs of 64 KiB
+MAX_RATIO = 200  # photographs hardly compress, drawings tenfold, zip bombs a thousandfold
+RATIO_MIN_BYTES = 2**20  # smaller unpacked sizes are harmless at any ratio
 
-UNIX = 3  # the zip's `create_system` whose attributes hold a file type
-ENCRYPTED = 0x1
+ZIP_UNIX = 3  # `create_system` of zips whose external attributes hold a Unix file type
+ZIP_ENCRYPTED = 0x1  # flag bit
 
 
 class Members(Protocol):
-    """Files of a source by their path inside it, with forward slashes."""
+    """The files of a source, addressed by their path inside it, with forward slashes."""
 
     def paths(self) -> list[str]:
-        """All files, sorted."""
+        """Paths of all files, sorted."""
         ...
 
     def read(self, path: str) -> bytes:
-        """One file's content."""
+        """Content of one file."""
         ...
 
 
 class Folder:
-    """The files below a folder; links to folders are not followed."""
+    """The files below a folder. Links to folders are not followed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def paths(self) -> list[str]:
-        """All files, sorted; a name that cannot be printed raises ThawError."""
+        """Paths of all files, sorted. Raises ThawError if a name is not printable."""
         found = [
             (Path(folder) / name).relative_to(self._root).as_posix()
             for folder, _, names in os.walk(self._root)
             for name in names
         ]
-        return sorted(_checked_text(path, self._root) for path in found)
+        return sorted(_check_printable(path, self._root) for path in found)
 
     def read(self, path: str) -> bytes:
-        """One file's content."""
+        """Content of one file."""
         return (self._root / path).read_bytes()
 
 
 class Zip:
-    """The members of a zip, each checked before any is read."""
+    """The members of a zip. All members are checked before any is read."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path, self._archive = path, archive
         self._members: dict[str, zipfile.ZipInfo] = {}
-        budget = Budget(path)
+        limits = SizeLimits(path)
         for info in archive.infolist():
-            name = _checked_name(info.filename, path)
-            kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == UNIX else 0
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(path, info.filename, "is a link or a device")
-            if info.flag_bits & ENCRYPTED:
-                raise _refused(path, info.filename, "is encrypted")
+            name = _normalize_name(info.filename, path)
+            file_type = (
+                stat.S_IFMT(info.external_attr >> 16) if info.create_system == ZIP_UNIX else 0
+            )
+            if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _unsafe(path, info.filename, "is a link or a device")
+            if info.flag_bits & ZIP_ENCRYPTED:
+                raise _unsafe(path, info.filename, "is encrypted")
             if info.is_dir():
                 continue
-            budget.spend(info.filename, info.file_size, info.compress_size)
+            limits.add(info.filename, info.file_size, info.compress_size)
             if name in self._members:
-                raise _refused(path, info.filename, "is there twice")
+                raise _unsafe(path, info.filename, "appears twice")
             self._members[name] = info
 
     def paths(self) -> list[str]:
-        """All files, sorted."""
+        """Paths of all files, sorted."""
         return sorted(self._members)
 
     def read(self, path: str) -> bytes:
-        """One file's content; its checksum is checked."""
+        """Content of one file. Raises ThawError if its checksum does not match."""
         try:
             return self._archive.read(self._members[path])
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as problem:
-            raise _damaged(self._path, f"{path}: {problem}") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise _damaged(self._path, f"{path}: {error}") from None
 
 
 class Tar:
     """The members of a tar, compressed or not.
 
-    A compressed tar can only be read from front to back, so the members' bytes are kept in one
-    nameless temporary file that disappears with this process.
+    A compressed tar allows no random access, so all members are copied to `store`, an anonymous
+    temporary file.
     """
 
     def __init__(self, path: Path, store: IO[bytes]) -> None:
         self._store = store
-        self._places: dict[str, tuple[int, int]] = {}
-        budget = Budget(path)
+        self._offsets: dict[str, tuple[int, int]] = {}  # offset and size in `store`, bytes
+        limits = SizeLimits(path)
         with tarfile.open(path, "r|*") as archive:
             for info in archive:
-                name = _checked_name(info.name, path)
+                name = _normalize_name(info.name, path)
                 if info.isdir():
                     continue
                 if not info.isreg():
-                    raise _refused(path, info.name, "is a link or a device")
-                budget.spend(info.name, info.size, info.size)
-                if name in self._places:
-                    raise _refused(path, info.name, "is there twice")
+                    raise _unsafe(path, info.name, "is a link or a device")
+                limits.add(info.name, info.size, info.size)
+                if name in self._offsets:
+                    raise _unsafe(path, info.name, "appears twice")
                 content = archive.extractfile(info)
                 if content is None:
                     raise _damaged(path, info.name)
-                self._places[name] = (store.tell(), info.size)
+                self._offsets[name] = (store.tell(), info.size)
                 store.write(content.read())
 
     def paths(self) -> list[str]:
-        """All files, sorted."""
-        return sorted(self._places)
+        """Paths of all files, sorted."""
+        return sorted(self._offsets)
 
     def read(self, path: str) -> bytes:
-        """One file's content."""
-        start, size = self._places[path]
+        """Content of one file."""
+        start, size = self._offsets[path]
         self._store.seek(start)
         return self._store.read(size)
 
 
-class Budget:
-    """What an archive may unpack to: MEMBER_BYTES, TOTAL_BYTES and RATIO."""
+class SizeLimits:
+    """Checks the members of an archive against MAX_MEMBER_BYTES, MAX_TOTAL_BYTES and MAX_RATIO."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._packed, self._total = path, path.stat().st_size, 0
+        self._path, self._archive_bytes, self._total = path, path.stat().st_size, 0
 
-    def spend(self, name: str, size: int, packed: int) -> None:
-        """Count one member; raises ThawError that names it when it or the total is absurd."""
+    def add(self, name: str, size: int, packed: int) -> None:
+        """Add one member of `size` bytes, `packed` when compressed.
+
+        Raises ThawError if the member, or the total so far, exceeds a limit.
+        """
         self._total += size
-        if size > MEMBER_BYTES:
-            raise _refused(self._path, name, f"unpacks to {size} bytes, above {MEMBER_BYTES}")
-        if self._total > TOTAL_BYTES:
-            raise _refused(self._path, name, f"brings the total above {TOTAL_BYTES} bytes")
-        for unpacked, held, what in (
+        if size > MAX_MEMBER_BYTES:
+            raise _unsafe(
+                self._path, name, f"unpacks to {size} bytes, over the limit of {MAX_MEMBER_BYTES}"
+            )
+        if self._total > MAX_TOTAL_BYTES:
+            raise _unsafe(
+                self._path, name, f"brings the total over the limit of {MAX_TOTAL_BYTES} bytes"
+            )
+        for unpacked, compressed, what in (
             (size, packed, "unpacks"),
-            (self._total, self._packed, "brings the archive"),
+            (self._total, self._archive_bytes, "brings the archive"),
         ):
-            if unpacked > RATIO_FROM and unpacked > RATIO * held:
-                raise _refused(self._path, name, f"{what} to more than {RATIO} times its size")
+            if unpacked > RATIO_MIN_BYTES and unpacked > MAX_RATIO * compressed:
+                raise _unsafe(
+                    self._path, name, f"{what} to more than {MAX_RATIO} times its compressed size"
+                )
 
 
 @contextmanager
 def open_members(path: Path) -> Iterator[Members]:
     """Open a folder, zip or tar for reading.
 
-    Raises ThawError when it is none of these, damaged, or holds a member that is not safe:
-    an absolute path, `..`, a link, a device, an encrypted one, or one that unpacks to too much.
+    Raises ThawError if `path` is none of these, is damaged, or has an unsafe member: an absolute
+    path, a path with `..`, a link, a device, an encrypted file, or one over the size limits.
     """
     if path.is_dir():
         yield Folder(path)
@@ -166,50 +177,48 @@ def open_members(path: Path) -> Iterator[Members]:
         with path.open("rb") as stream:
             start = stream.read(12)
         raise ThawError(
-            f"data.source must be a folder, a zip or a tar, but {path} is none of them, or is cut "
-            f"short (it starts with {start!r}): fetch it again, or pack the class folders afresh"
+            f"data.source must be a folder, a zip or a tar, but {path} is none of these or is "
+            f"truncated (starts with {start!r}): get it again, or pack the class folders as a zip"
         )
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError) as problem:
-        raise _damaged(path, str(problem)) from None
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _open_tar(path: Path, store: IO[bytes]) -> Tar:
     try:
         return Tar(path, store)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as problem:
-        raise _damaged(path, str(problem)) from None
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _is_tar(path: Path) -> bool:
     try:
         return tarfile.is_tarfile(path)
-    except (EOFError, OSError, zlib.error):  # a compressed tar that is cut short
+    except (EOFError, OSError, zlib.error):  # a truncated compressed tar; reported when opened
         return True
 
 
-def _checked_name(name: str, archive: Path) -> str:
-    path = _checked_text(name.replace("\\", "/"), archive)
+def _normalize_name(name: str, archive: Path) -> str:
+    path = _check_printable(name.replace("\\", "/"), archive)
     if path.startswith("/") or re.match("[A-Za-z]:", path) or ".." in path.split("/"):
-        raise _refused(archive, name, "points outside the archive")
+        raise _unsafe(archive, name, "has a path outside the archive")
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _checked_text(path: str, source: Path) -> str:
+def _check_printable(path: str, source: Path) -> str:
     if not path.isprintable():
-        raise ThawError(f"file names must be printable, but {source} holds {path!r}: rename it")
+        raise ThawError(f"file names must be printable, but {source} has {path!r}: rename it")
     return path
 
 
-def _refused(archive: Path, member: str, what: str) -> ThawError:
-    return ThawError(
-        f"{archive} is not safe to open: its member {member!r} {what}; pack the images afresh"
-    )
+def _unsafe(archive: Path, member: str, what: str) -> ThawError:
+    return ThawError(f"{archive} is unsafe: member {member!r} {what}; repack the images")
 
 
 def _damaged(archive: Path, what: str) -> ThawError:
-    return ThawError(f"{archive} is damaged ({what}): fetch or pack it again")
+    return ThawError(f"{archive} is damaged ({what}): download or pack it again")

@@ -1,4 +1,4 @@
-"""Fetch a file over HTTP, or any protocol that fsspec knows, with progress and resumption."""
+"""Download a file over HTTP or any protocol of fsspec, with a progress bar and resumption."""
 
 import hashlib
 import logging
@@ -17,115 +17,120 @@ from thaw.files import atomic_write
 
 log = logging.getLogger("thaw")
 
-TRIES = 5  # in a row that bring nothing new
-PAUSE = 1.0  # seconds before the second try; doubles with each
+MAX_TRIES = 5  # in a row without new bytes
+FIRST_PAUSE = 1.0  # seconds before the second try; doubles with each further one
 TIMEOUT = (10, 60)  # seconds to connect, and between two reads
-PIECE = 2**14  # bytes; at most so many are lost when a transfer breaks off
-AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may pass
+CHUNK_BYTES = 2**14  # at most this many bytes are lost when a transfer is interrupted
+RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class Interrupted(Exception):
-    """The transfer broke off in a way that another try may mend."""
+class TransferInterrupted(Exception):
+    """The transfer failed in a way that a retry may fix."""
 
 
 def download(url: str, folder: Path) -> Path:
-    """Fetch `url` into `folder` and return the file; one that is already there whole is kept.
+    """Download `url` into `folder` and return the path; an earlier download is reused.
 
-    An HTTP transfer that breaks off is continued, in this run or the next, when the server
-    says that the file is still the same. Raises ThawError when it cannot be had.
+    Interrupted HTTP transfers resume, in this run or the next, if the server reports the same
+    version of the file. Raises ThawError if the download fails.
     """
     basename = Path(unquote(urlsplit(url).path)).name or "download"
     target = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{basename}"
     if target.exists():
-        log.info("using the earlier download %s; delete it to fetch it anew", target)
+        log.info("reusing %s; delete it to download it again", target)
         return target
     folder.mkdir(parents=True, exist_ok=True)
     if url.startswith(("http://", "https://")):
-        _fetch_http(url, target)
+        _download_http(url, target)
     else:
-        _fetch_other(url, target)
+        _download_fsspec(url, target)
     return target
 
 
-def _fetch_other(url: str, target: Path) -> None:
+def _download_fsspec(url: str, target: Path) -> None:
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
         bar = TqdmCallback(tqdm_kwargs={"unit": "B", "unit_scale": True, "disable": None})
         with atomic_write(target) as temporary:
             filesystem.get_file(path, str(temporary), callback=bar)
-    except (ImportError, ValueError) as problem:  # no such protocol, or its package is missing
-        raise ThawError(f"data.source {url} cannot be read: {problem}") from None
+    except (ImportError, ValueError) as error:  # unknown protocol, or its package is missing
+        raise ThawError(f"data.source {url} cannot be read: {error}") from None
     except FileNotFoundError:
-        raise ThawError(f"data.source {url} does not exist: check its address") from None
+        raise ThawError(f"data.source {url} does not exist: check the URL") from None
 
 
-def _fetch_http(url: str, target: Path) -> None:
+def _download_http(url: str, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     tag = target.with_name(f"{target.name}.tag")
     failures = 0
     while True:
-        before = _size(part)
+        size_before = _size(part)
         try:
             _transfer(url, part, tag)
             break
-        except (requests.RequestException, Interrupted) as problem:
-            failures = 1 if _size(part) > before else failures + 1
-            if failures == TRIES:
+        except (requests.RequestException, TransferInterrupted) as error:
+            failures = 1 if _size(part) > size_before else failures + 1
+            if failures == MAX_TRIES:
                 raise ThawError(
-                    f"{url} could not be fetched in {TRIES} tries ({problem}): check data.source "
-                    "and the network; the next run continues with what has come"
+                    f"{url} could not be downloaded in {MAX_TRIES} tries ({error}): check "
+                    "data.source and the network; the next run resumes the download"
                 ) from None
-            time.sleep(PAUSE * 2 ** (failures - 1))
+            time.sleep(FIRST_PAUSE * 2 ** (failures - 1))
     os.replace(part, target)
     tag.unlink(missing_ok=True)
 
 
 def _transfer(url: str, part: Path, tag: Path) -> None:
-    """One request that starts `part` or adds to it."""
-    headers = {"Accept-Encoding": "identity"}  # so that lengths are those of the file
+    """Send one request and write its body to `part`, or append to it if the server resumes."""
+    headers = {"Accept-Encoding": "identity"}  # so that Content-Length counts the file's bytes
     if part.exists() and tag.exists():
         headers["Range"] = f"bytes={_size(part)}-"
-        headers["If-Range"] = tag.read_text(encoding="utf-8")  # otherwise the server sends it all
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        _check_status(url, answer, part)
-        had = _size(part) if answer.status_code == 206 else 0
-        if not had:
+        headers["If-Range"] = tag.read_text(encoding="utf-8")  # a changed file is sent in full
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        _check_status(url, response, part)
+        offset = _size(part) if response.status_code == 206 else 0
+        if not offset:
             part.unlink(missing_ok=True)
-            _keep_validator(answer, tag)
-        length = answer.headers.get("Content-Length")
-        total = had + int(length) if length else None
-        _save(answer, part, had, total)
+            _save_validator(response, tag)
+        length = response.headers.get("Content-Length")
+        total = offset + int(length) if length else None
+        _append(response, part, offset, total)
     if total is not None and _size(part) != total:
-        raise Interrupted(f"{_size(part)} of {total} bytes came")
+        raise TransferInterrupted(f"received {_size(part)} of {total} bytes")
 
 
-def _check_status(url: str, answer: requests.Response, part: Path) -> None:
-    status = f"{answer.status_code} {answer.reason}"
-    if answer.status_code == 416:  # the part is longer than the file
+def _check_status(url: str, response: requests.Response, part: Path) -> None:
+    status = f"{response.status_code} {response.reason}"
+    if response.status_code == 416:  # `part` is longer than the file
         part.unlink(missing_ok=True)
-        raise Interrupted(status)
-    if answer.status_code in AGAIN:
-        raise Interrupted(status)
-    if answer.status_code not in (200, 206):
-        raise ThawError(f"{url} answered {status}: check data.source")
+        raise TransferInterrupted(status)
+    if response.status_code in RETRY_STATUSES:
+        raise TransferInterrupted(status)
+    if response.status_code not in (200, 206):
+        raise ThawError(f"{url} returned {status}: check data.source")
 
 
-def _keep_validator(answer: requests.Response, tag: Path) -> None:
-    """Remember which version of the file this is; a weak ETag promises too little."""
-    etag = answer.headers.get("ETag", "")
-    validator = etag if etag.startswith('"') else answer.headers.get("Last-Modified")
+def _save_validator(response: requests.Response, tag: Path) -> None:
+    """Save the strong ETag or the Last-Modified date, which `If-Range` needs to resume.
+
+    `If-Range` does not accept a weak ETag (RFC 9110, section 13.1.5).
+    """
+    etag = response.headers.get("ETag", "")
+    validator = etag if etag.startswith('"') else response.headers.get("Last-Modified")
     if validator:
         tag.write_text(validator, encoding="utf-8")
     else:
         tag.unlink(missing_ok=True)
 
 
-def _save(answer: requests.Response, part: Path, had: int, total: int | None) -> None:
-    bar = tqdm(desc="download", initial=had, total=total, unit="B", unit_scale=True, disable=None)
+def _append(response: requests.Response, part: Path, offset: int, total: int | None) -> None:
+    bar = tqdm(
+        desc="download", initial=offset, total=total, unit="B", unit_scale=True, disable=None
+    )
     with part.open("ab") as stream, bar:
-        for piece in answer.iter_content(PIECE):
-            stream.write(piece)
-            bar.update(len(piece))
+        for chunk in response.iter_content(CHUNK_BYTES):
+            stream.write(chunk)
+            bar.update(len(chunk))
 
 
 def _size(path: Path) -> int:

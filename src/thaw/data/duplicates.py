@@ -1,4 +1,4 @@
-"""Images that show the same thing, by their perceptual hashes."""
+"""Group near-duplicate images by their perceptual hashes."""
 
 from collections.abc import Sequence
 
@@ -6,32 +6,35 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-BLOCK = 512  # rows compared with all others at a time: at 50,000 images 200 MB
+BLOCK = 512  # rows compared with all others at a time: 200 MB at 50,000 images
 
 
-def near_pairs(hashes: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions i < j of all pairs of uint64 `hashes` (N,) that differ in at most `bits` bits."""
+def near_pairs(hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices i < j of all pairs whose Hamming distance is at most `max_distance` bits.
+
+    hashes: uint64 (N,). Returns two integer arrays (pairs,).
+    """
     left, right = [], []
     for start in range(0, len(hashes), BLOCK):
         block = hashes[start : start + BLOCK]
         distance = np.bitwise_count(block[:, None] ^ hashes[None, start:])
-        i, j = np.nonzero(distance <= bits)
+        i, j = np.nonzero(distance <= max_distance)
         left.append(start + i[i < j])
         right.append(start + j[i < j])
     return np.concatenate(left), np.concatenate(right)
 
 
-def group_names(names: Sequence[str], phashes: Sequence[str], bits: int) -> list[str]:
-    """For each image the name of the first member, by name, of its group.
+def group_names(names: Sequence[str], phashes: Sequence[str], max_distance: int) -> list[str]:
+    """The group of each image, called after the group's alphabetically first image.
 
-    Images whose 64-bit hashes differ in at most `bits` bits share a group, and so do those
-    that a chain of such pairs joins: no near pair may stand on both sides of a split.
+    Two images share a group if a chain of near-duplicate pairs connects them, so no such pair is
+    ever separated by a split. phashes: 16 hexadecimal digits each. max_distance: see `near_pairs`.
     """
     hashes = np.array([int(phash, 16) for phash in phashes], dtype=np.uint64)
-    left, right = near_pairs(hashes, bits)
-    joined = coo_matrix((np.ones(len(left), bool), (left, right)), (len(names), len(names)))
-    _, members_of = connected_components(joined, directed=False)
-    first: dict[int, str] = {}
-    for name, group in sorted(zip(names, members_of.tolist(), strict=True)):
-        first.setdefault(group, name)
-    return [first[group] for group in members_of.tolist()]
+    left, right = near_pairs(hashes, max_distance)
+    adjacency = coo_matrix((np.ones(len(left), bool), (left, right)), (len(names), len(names)))
+    _, components = connected_components(adjacency, directed=False)
+    first_name: dict[int, str] = {}
+    for name, component in sorted(zip(names, components.tolist(), strict=True)):
+        first_name.setdefault(component, name)
+    return [first_name[component] for component in components.tolist()]

@@ -1,4 +1,4 @@
-"""Images in labelled rows, as one PNG."""
+"""Write images in labelled rows to one PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from thaw.files import atomic_write
 
-CELL = 1.1  # inches an image
-MARGIN = 1.0  # inches for the labels on the left
-HEAD = 0.35  # inches for the title
-NAMES = 0.2  # inches for the columns' names
+# Inches.
+CELL = 1.1  # width and height of an image's cell
+LABEL_WIDTH = 1.0
+TITLE_HEIGHT = 0.35
+COLUMN_NAME_HEIGHT = 0.2
 DPI = 120
 
 
@@ -20,37 +21,39 @@ def write_image_grid(
     path: Path,
     title: str,
     rows: Sequence[tuple[str, Sequence[np.ndarray]]],
-    columns: Sequence[str] = (),
+    column_names: Sequence[str] = (),
 ) -> None:
-    """Write one row a label, each of RGB uint8 images (S, S, 3); the same input, the same bytes.
+    """Write one row per label. The same input gives the same bytes.
 
-    A row may hold fewer images than the longest. `columns` names the columns.
+    rows: labels, each with its images, uint8 RGB (S, S, 3); rows may differ in length.
     """
-    across = max(len(images) for _, images in rows)
-    head = HEAD + (NAMES if columns else 0)
-    width, height = MARGIN + CELL * across, head + CELL * len(rows)
+    columns = max(len(images) for _, images in rows)
+    header = TITLE_HEIGHT + (COLUMN_NAME_HEIGHT if column_names else 0)
+    width, height = LABEL_WIDTH + CELL * columns, header + CELL * len(rows)
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), across, squeeze=False)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
     figure.subplots_adjust(
-        left=MARGIN / width, right=0.99, bottom=0.05 / height, top=1 - head / height,
+        left=LABEL_WIDTH / width, right=0.99, bottom=0.05 / height, top=1 - header / height,
         wspace=0.04, hspace=0.04,
     )  # fmt: skip
     for axes in grid.flat:
         axes.axis("off")
     for row, (label, images) in zip(grid, rows, strict=True):
-        place = row[0].transAxes
-        row[0].text(-0.08, 0.5, _plain(label), transform=place, ha="right", va="center", fontsize=9)
+        row[0].text(
+            -0.08, 0.5, _escape(label), transform=row[0].transAxes, ha="right", va="center",
+            fontsize=9,
+        )  # fmt: skip
         for axes, image in zip(row, images, strict=False):
             axes.imshow(image, interpolation="antialiased")
-    for axes, name in zip(grid[0], columns, strict=False):
-        axes.set_title(_plain(name), fontsize=8, pad=3)
-    figure.text(0.02, 1 - 0.08 / height, _plain(title), fontsize=11, va="top")
+    for axes, name in zip(grid[0], column_names, strict=False):
+        axes.set_title(_escape(name), fontsize=8, pad=3)
+    figure.text(0.02, 1 - 0.08 / height, _escape(title), fontsize=11, va="top")
     with atomic_write(path) as temporary:
-        # Without its version, which matplotlib would write into the file.
+        # By default matplotlib writes its version into the file.
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading a dollar sign in a class name as mathematics."""
+def _escape(text: str) -> str:
+    """Escape dollar signs, which matplotlib would read as the start of a formula."""
     return text.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Where the images come from: the sample, a URL, an archive or a folder."""
+"""Open the source of the images: the sample, a URL, an archive or a folder."""
 
 import hashlib
 import logging
@@ -20,9 +20,9 @@ log = logging.getLogger("thaw")
 
 @contextmanager
 def open_source(data: Data) -> Iterator[Members]:
-    """Open `data.source` for reading, after its SHA-256 was checked when `data` states one.
+    """Open `data.source` for reading; if `data.sha256` is set, check it first.
 
-    Raises ThawError when it is missing, has another hash, or is not safe to open.
+    Raises ThawError if the source is missing, unsafe, or has another SHA-256.
     """
     with tempfile.TemporaryDirectory() as folder:
         if (path := data.local_source()) is not None:
@@ -39,10 +39,10 @@ def open_source(data: Data) -> Iterator[Members]:
 
 
 def source_sha256(path: Path) -> str:
-    """The SHA-256 of an archive's bytes, or of a folder's listing.
+    """SHA-256 of an archive's bytes, or of a folder's listing.
 
-    The listing has a line `<SHA-256 of the content>  <path inside the folder>` for each file,
-    sorted by path, as `sha256sum` writes it.
+    The listing has one line `<SHA-256>  <path in the folder>` per file, sorted by path, in the
+    format of `sha256sum`.
     """
     if not path.is_dir():
         return sha256_of(path)
@@ -56,7 +56,7 @@ def _check(data: Data, path: Path) -> None:
 
 
 def _check_download(data: Data, path: Path) -> None:
-    """A wrong download is removed, so that the next run fetches it anew."""
+    """Check a download, and delete it on a mismatch so that the next run downloads again."""
     if data.sha256 is None:
         log.info("%s has SHA-256 %s: set data.sha256 to it", data.source, sha256_of(path))
     try:

@@ -1,4 +1,4 @@
-"""Which images are for training, validation and test, and in which fold."""
+"""Assign images to train, val and test, and to cross-validation folds, by duplicate group."""
 
 import hashlib
 from collections import Counter
@@ -14,11 +14,11 @@ from thaw.errors import ThawError
 def make_split(table: pd.DataFrame, val: float, test: float, folds: int, seed: int) -> pd.DataFrame:
     """Split images by group, with the same fractions of each class.
 
-    table: columns name, label, group, a row an image, in any order; the result is sorted by name
-    and has the columns split (train, val or test) and fold (0 to folds - 1 for train and val,
-    -1 for test) too. A class comes out within an image of its fractions where all groups are
-    single images, and within a group elsewhere. Adding an image moves few of the others.
-    Raises ThawError when a class has too few groups for that.
+    table: one row per image, columns name, label and group. The result is sorted by name and
+    adds the columns split (train, val or test) and fold (0 to folds - 1 in train and val, -1 in
+    test). The size of a class in a split is within one image of its fraction if all groups are
+    single images, otherwise within one group. Adding an image moves few others. Raises ThawError
+    if a class has too few groups.
     """
     table = table[["name", "label", "group"]].sort_values("name", ignore_index=True)
     groups = {group: Counter(rows) for group, rows in table.groupby("group")["label"]}
@@ -30,7 +30,7 @@ def make_split(table: pd.DataFrame, val: float, test: float, folds: int, seed: i
     }
     needs["train"] = sizes - needs["test"] - needs["val"]
     split_of = {}
-    for group in sorted(groups, key=lambda group: _drawn(seed, group)):
+    for group in sorted(groups, key=lambda group: _random_key(seed, group)):
         chosen = _choose(groups[group], needs)
         needs[chosen].subtract(groups[group])
         split_of[group] = chosen
@@ -40,17 +40,17 @@ def make_split(table: pd.DataFrame, val: float, test: float, folds: int, seed: i
 
 
 def _targets(sizes: Counter[str], fraction: float) -> Counter[str]:
-    """Images of each class; at least one."""
+    """Number of images of each class, at least 1."""
     return Counter({label: max(1, round(fraction * size)) for label, size in sizes.items()})
 
 
-def _drawn(seed: int, group: str) -> bytes:
-    """A random place in the order, which does not depend on the other groups."""
+def _random_key(seed: int, group: str) -> bytes:
+    """A sort key for a random order that does not depend on the other groups."""
     return hashlib.sha256(f"{seed}/{group}".encode()).digest()
 
 
 def _choose(group: Counter[str], needs: dict[str, Counter[str]]) -> str:
-    """The first of test, val and train with room for the whole group, or the one with most."""
+    """The first of test, val and train with room for the group, else the one with most room."""
 
     def room(split: str) -> int:
         return min(needs[split][label] - count for label, count in group.items())
@@ -61,17 +61,17 @@ def _choose(group: Counter[str], needs: dict[str, Counter[str]]) -> str:
 def _check_classes(table: pd.DataFrame, folds: int) -> None:
     rest = table[table["split"] != "test"]
     for label, rows in table.groupby("label"):
-        if absent := [split for split in SPLITS if split not in set(rows["split"])]:
+        if missing := [split for split in SPLITS if split not in set(rows["split"])]:
             raise ThawError(
-                f"each class must be in each split, but {label}, {len(rows)} images in "
-                f"{rows['group'].nunique()} groups, is not in {' and '.join(absent)}: add "
-                "images of it, or lower data.max_phash_distance"
+                f"each split needs each class, but {' and '.join(missing)} would have no {label}, "
+                f"which has {len(rows)} images in {rows['group'].nunique()} groups: add images "
+                "of it, or lower data.max_phash_distance"
             )
         groups = rest.loc[rest["label"] == label, "group"].nunique()
         if groups < folds:
             raise ThawError(
-                f"split.folds is {folds}, but {label} has only {groups} groups in train and val: "
-                "lower split.folds"
+                f"each fold needs each class, but split.folds is {folds} and {label} has only "
+                f"{groups} groups in train and val: lower split.folds"
             )
 
 

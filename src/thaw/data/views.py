@@ -1,4 +1,4 @@
-"""The table of augmented views of the training images."""
+"""Write the table of augmented views of the training images."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from thaw.data.augment import encode, view
+from thaw.data.augment import encode_jpeg, make_view
 from thaw.data.tables import read_classes, read_rows, write_table
 from thaw.errors import ThawError
 from thaw.files import atomic_write
@@ -18,7 +18,7 @@ from thaw.images import decode
 from thaw.parallel import map_shards
 from thaw.params import Augment
 
-SHARD = 32  # images a process augments at a time
+SHARD_SIZE = 32  # images
 SCHEMA = pa.schema(
     [("name", pa.string()), ("k", pa.int32()), ("label", pa.string()), ("bytes", pa.binary())]
 )
@@ -26,32 +26,37 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """What the views of an image depend on, besides the image."""
+    """What the views depend on, besides the images."""
 
     augment: Augment
-    image_size: int  # pixels a side
+    image_size: int  # width and height, pixels
     seed: int
 
 
 def make_views(
     shard: list[tuple[dict[str, Any], int]], settings: ViewSettings
 ) -> list[dict[str, Any]]:
-    """The rows of all views of some images: (row with name, label, bytes, sha256; how many)."""
-    made = []
+    """Make the views of some images.
+
+    shard: rows with name, label, bytes and sha256, each with its number of views. Returns rows
+    of SCHEMA.
+    """
+    views = []
     for row, count in shard:
         image = decode(row["bytes"], settings.image_size)
         for k in range(1, count + 1):
-            data = encode(view(image, settings.augment, settings.seed, row["sha256"], k))
-            made.append({"name": row["name"], "k": k, "label": row["label"], "bytes": data})
-    return made
+            view = make_view(image, settings.augment, settings.seed, row["sha256"], k)
+            data = encode_jpeg(view)
+            views.append({"name": row["name"], "k": k, "label": row["label"], "bytes": data})
+    return views
 
 
 def views_per_class(augment: Augment, classes: Sequence[str]) -> dict[str, int]:
-    """How many views an image of each class gets; raises ThawError for a class there is not."""
+    """Number of views per image of each class. Raises ThawError for an unknown class."""
     if unknown := sorted(set(augment.extra_views) - set(classes)):
         raise ThawError(
-            f"augment.extra_views must name classes of the data, but there is no "
-            f"{', '.join(unknown)}; the classes are {', '.join(classes)}"
+            f"augment.extra_views must name classes of the data, but has {', '.join(unknown)}; "
+            f"the classes are {', '.join(classes)}"
         )
     return {label: augment.views + augment.extra_views.get(label, 0) for label in classes}
 
@@ -65,7 +70,7 @@ def write_views(
     columns = ["name", "label", "bytes", "sha256"]
     rows = (row for row in read_rows(images_path, columns) if row["name"] in train)
     items = ((row, counts[row["label"]]) for row in rows if counts[row["label"]])
-    made = map_shards(partial(make_views, settings=settings), items, SHARD, workers)
+    made = map_shards(partial(make_views, settings=settings), items, SHARD_SIZE, workers)
     bar = tqdm(made, desc="augmenting", unit="view", disable=None)
     with atomic_write(path) as temporary:
         write_table(temporary, SCHEMA, bar, classes)
@@ -74,13 +79,13 @@ def write_views(
 def showcase(
     images_path: Path, views: Path, train: Collection[str], size: int, count: int, each: int
 ) -> list[tuple[str, list[np.ndarray]]]:
-    """`count` training images, of all classes in turn, each before its first `each` views.
+    """Rows for an image grid: `count` training images, each followed by its first `each` views.
 
-    They are taken in the order of their SHA-256. Each row's label is its class.
+    The images are taken from all classes in turn, in order of SHA-256. A row's label is its class.
     """
-    ranked: list[tuple[int, str, str]] = []  # place within the class, class, name
+    ranked: list[tuple[int, str, str]] = []  # rank within the class, class, name
     for label, queue in _by_class(images_path, train).items():
-        ranked += [(place, label, name) for place, (_, name) in enumerate(sorted(queue))]
+        ranked += [(rank, label, name) for rank, (_, name) in enumerate(sorted(queue))]
     chosen = {name: label for _, label, name in sorted(ranked)[:count]}
     shown: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
     for row in read_rows(images_path, ["name", "bytes"]):

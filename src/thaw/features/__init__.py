@@ -1,1 +1,1 @@
-"""The frozen prefix of a base, run once, without Keras. May import data and all below it."""
+"""Run the frozen prefix once over all images, without Keras. May import `thaw.data` and below."""

@@ -1,4 +1,4 @@
-"""Feature extraction: the frozen prefix runs once over every image and view."""
+"""Run the frozen prefix once over every image and view, and store its outputs."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from thaw.images import decode
 from thaw.parallel import batched, cores
 from thaw.runtime import compile_model
 
-SHARD = 256  # rows that are computed, and saved for a resumed run, together
+SHARD_SIZE = 256  # rows; an interrupted run loses at most one shard
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Row:
 def features_fingerprint(
     info: BackboneInfo, cut: int, pooling: str, precision: str, cache_dtype: str
 ) -> dict[str, Any]:
-    """The settings that the stored arrays depend on; compared by `check_fingerprint`."""
+    """What the stored arrays depend on, apart from the rows; see `check_fingerprint`."""
     return {
         "base": info.name,
         "weights": info.weights,
@@ -50,19 +50,19 @@ def features_fingerprint(
     }
 
 
-def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], where: str) -> None:
-    """Raise ThawError, naming each key of `expected` for which `found` has another value."""
+def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], source: str) -> None:
+    """Raise ThawError unless `found`, read from `source`, has the values of `expected`."""
     different = [key for key in expected if expected[key] != found.get(key)]
     if different:
         detail = ", ".join(f"{key} {found.get(key)!r}, not {expected[key]!r}" for key in different)
         raise ThawError(
-            f"{where} must be made with the network that uses it, but has {detail}: "
-            "run `dvc repro` so that every stage runs with the same params"
+            f"{source} must match the network that uses it, but has {detail}: run `dvc repro` so "
+            "that every stage runs with the same params"
         )
 
 
 def list_rows(rows: Iterable[Row]) -> tuple[pd.DataFrame, str]:
-    """The rows without their bytes, and one SHA-256 over rows and bytes."""
+    """Return the rows without their bytes, and one SHA-256 over rows and bytes."""
     listing, digest = [], hashlib.sha256()
     for row in rows:
         entry = {"name": row.name, "view": row.view, "label": row.label, "split": row.split}
@@ -81,12 +81,13 @@ def write_features(
 ) -> None:
     """Run the frozen prefix over all rows; write the arrays, rows.csv and fingerprint.json.
 
-    embeddings.npy has the pooled output of the whole base for each row; the head trains on it.
-    activations.npy has the output at the cut, if a tail follows it: float16 or float32, or the
-    uint8 images themselves if no layer with weights precedes the cut.
-    rows, listing: `listing` is `list_rows` of the same rows. checkpoint: a directory for finished
-    shards, from which a killed run resumes; removed at the end. Raises ThawError when a value
-    does not fit the stored dtype.
+    embeddings.npy: pooled output of the entire base (rows, V); the head trains on it.
+    activations.npy: output at the cut (rows, …), only if a tail follows it; float16 or float32,
+    or the uint8 images themselves if no layer with weights precedes the cut.
+
+    listing: from `list_rows` of the same rows. checkpoint: a directory for finished shards, from
+    which an interrupted run resumes; removed at the end. Raises ThawError if a value does not fit
+    the stored dtype.
     """
     prefix = compile_model(
         graph.prefix(fingerprint["cut"], fingerprint["pooling"]), fingerprint["precision"]
@@ -118,12 +119,12 @@ def _blocks(
     checkpoint: Path,
     total: int,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The arrays of each shard of rows, by name, computed unless `checkpoint` has them."""
+    """Yield the arrays of each shard, by name; compute those that `checkpoint` does not have."""
     with (
         tqdm(total=total, desc="features", unit="row") as progress,
         ThreadPoolExecutor(cores()) as pool,
     ):
-        for number, shard in enumerate(batched(rows, SHARD)):
+        for number, shard in enumerate(batched(rows, SHARD_SIZE)):
             path = checkpoint / f"{number:05d}.npz"
             if path.exists():
                 with np.load(path) as saved:
@@ -153,18 +154,18 @@ def _compute(
 def run_prefix(
     prefix: ov.CompiledModel, images: np.ndarray, cache_dtype: str
 ) -> dict[str, np.ndarray]:
-    """What `Graph.prefix` gives for any number of images, by name, as `cache_dtype`."""
+    """Run `Graph.prefix` on any number of images; return its outputs by name, as `cache_dtype`."""
     batches = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         padded = np.pad(batch, [(0, BATCH - len(batch)), (0, 0), (0, 0), (0, 0)])
-        with np.errstate(over="ignore"):  # an overflow is infinite, and refused below
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is checked below
             batches.append([x[: len(batch)].astype(cache_dtype) for x in prefix(padded).to_tuple()])
     arrays = map(np.concatenate, zip(*batches, strict=True))
     block = dict(zip(("embeddings", "activations"), arrays, strict=False))
     if not all(np.isfinite(values).all() for values in block.values()):
         raise ThawError(
-            f"every activation of the frozen layers must fit into {cache_dtype}, but some do not: "
+            f"activations of the frozen layers must be finite in {cache_dtype}, but some are not: "
             "set compute.cache_dtype to float32"
         )
     return block
@@ -172,16 +173,16 @@ def run_prefix(
 
 @dataclass(frozen=True)
 class Features:
-    """A written folder of features, opened without reading the arrays into memory."""
+    """A folder of features. The arrays are memory-mapped, not read."""
 
-    embeddings: np.ndarray  # (rows, V), memory-mapped
-    activations: np.ndarray | None  # (rows, …), memory-mapped; None where no tail follows the cut
+    embeddings: np.ndarray  # (rows, V)
+    activations: np.ndarray | None  # (rows, …); None if no tail follows the cut
     rows: pd.DataFrame  # name, view, label, split
     fingerprint: dict[str, Any]
 
     @classmethod
     def open(cls, folder: Path) -> "Features":
-        """Open what `write_features` wrote."""
+        """Open a folder that `write_features` wrote."""
         activations = folder / "activations.npy"
         return cls(
             np.load(folder / "embeddings.npy", mmap_mode="r"),

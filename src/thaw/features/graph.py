@@ -1,4 +1,4 @@
-"""The base as a graph with an output at each cut point, which runs without Keras."""
+"""The base as an OpenVINO graph with an output at each cut point, independent of Keras."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,16 +10,16 @@ from openvino import opset13 as opset
 from thaw.errors import ThawError
 from thaw.files import atomic_write, write_json
 
-BATCH = 32  # always the same, so that a row's activations do not depend on its neighbours
+BATCH = 32  # fixed, so that the activations of a row do not depend on the number of rows
 
 
 @dataclass(frozen=True)
 class BackboneInfo:
-    """Facts about a base.
+    """A base's name, size and cut points.
 
-    weights: one SHA-256 over all of them.
-    image_size: pixels a side.
-    layers: their number, counted from the input, which is layer 1.
+    weights: SHA-256 of all weights.
+    image_size: width and height, pixels.
+    layers: number of layers; the input is layer 1.
     cut_points: every n such that the output of layer n alone feeds the later layers.
     """
 
@@ -30,7 +30,7 @@ class BackboneInfo:
     cut_points: list[int]
 
     def frozen_layers(self, freeze_till: int | str) -> int:
-        """`freeze_till` as a number of layers; raises ThawError when the base has fewer."""
+        """`freeze_till` as a number of layers. Raises ThawError if the base has fewer."""
         if freeze_till == "all":
             return self.layers
         if not 0 <= int(freeze_till) <= self.layers:
@@ -41,7 +41,7 @@ class BackboneInfo:
         return int(freeze_till)
 
     def cut(self, freeze_till: int | str) -> int:
-        """The last cut point among the frozen layers; 0 and 1 are the images themselves."""
+        """The last cut point <= `freeze_till`; 0 and 1 stand for the images themselves."""
         frozen = self.frozen_layers(freeze_till)
         return max((point for point in self.cut_points if point <= frozen), default=0)
 
@@ -55,7 +55,7 @@ class Graph:
 
     @classmethod
     def open(cls, folder: Path) -> "Graph":
-        """Open what `write` wrote."""
+        """Open a folder that `write` wrote."""
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         return cls(BackboneInfo(**info), ov.Core().read_model(folder / "graph.xml"))
 
@@ -69,8 +69,8 @@ class Graph:
     def prefix(self, cut: int, pooling: str) -> ov.Model:
         """The frozen prefix: images → embeddings (BATCH, V), and activations at the cut.
 
-        The embedding is the pooled output of the whole base. The activations, (BATCH, …), are an
-        output only when layers precede the cut and a tail follows it.
+        The embedding is the pooled output of the entire base. The activations, (BATCH, …), are an
+        output only if layers precede the cut and a tail follows it.
         """
         feature_map = self._after(self.info.layers)
         if pooling == "average":

@@ -1,4 +1,4 @@
-"""The networks in Keras: base, freezing, training, ONNX. May import features and all below it.
+"""Keras networks: the base, freezing, training, ONNX export. May import `thaw.features` and below.
 
-The one room that imports TensorFlow.
+The only package that imports TensorFlow.
 """

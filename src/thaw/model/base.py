@@ -1,4 +1,4 @@
-"""The base: a pre-trained network of `keras.applications`, its preprocessing and its weights."""
+"""Load the base: a network of `keras.applications`, its preprocessing and its weights."""
 
 import warnings
 from pathlib import Path
@@ -17,7 +17,7 @@ CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR in 0–255, Simonyan & Zisserman 
 
 
 def preprocess(images: keras.KerasTensor, how: str) -> keras.KerasTensor:
-    """RGB 0–255 of any dtype, (N, S, S, 3) → float32 as a backbone's weights expect it."""
+    """RGB (N, S, S, 3), 0–255, any dtype → float32 as the weights expect it; see `Backbone`."""
     x = keras.ops.cast(images, "float32")
     if how == "scale":
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0)(x)
@@ -31,10 +31,10 @@ def preprocess(images: keras.KerasTensor, how: str) -> keras.KerasTensor:
 
 
 def load_base(settings: Base) -> keras.Model:
-    """The base: float32 (N, S, S, 3), preprocessed → feature map (N, h, w, K).
+    """Load the base: float32 (N, S, S, 3), preprocessed → feature map (N, h, w, K).
 
-    With `base.weights: none` the weights are random, from Keras' global seed. Raises ThawError
-    when the weights cannot be had, do not fit, or are not the file that `base.sha256` states.
+    `base.weights: none` draws random weights from Keras' global seed. Raises ThawError if the
+    weights cannot be loaded, do not fit, or differ from `base.sha256`.
     """
     row = BACKBONES[settings.name]
     shape = (settings.image_size, settings.image_size, 3)
@@ -43,8 +43,8 @@ def load_base(settings: Base) -> keras.Model:
     if settings.weights == "imagenet":
         try:
             return build(weights="imagenet", include_top=False, input_shape=shape, **options)
-        except Exception as problem:  # a bare Exception from Keras, others from urllib and h5py
-            raise ThawError(_download_failed(settings.name, problem)) from None
+        except Exception as error:  # a bare Exception from Keras, others from urllib and h5py
+            raise ThawError(_download_failed(settings.name, error)) from None
     base = build(weights=None, include_top=False, input_shape=shape, **options)
     if settings.weights == "sample":
         load_weights(base, SAMPLE_WEIGHTS)
@@ -55,25 +55,25 @@ def load_base(settings: Base) -> keras.Model:
     return base
 
 
-def _download_failed(name: str, problem: Exception) -> str:
-    reason = " ".join(str(problem).split())
+def _download_failed(name: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())
     return (
         f"{name} cannot load ImageNet weights: {reason}: check the network; if a download is "
-        "damaged, delete it from the folder models in KERAS_HOME (~/.keras); or get the file "
-        "yourself and set base.weights to its path"
+        "damaged, delete it from the folder models in KERAS_HOME (~/.keras); or download the "
+        "file yourself and set base.weights to its path"
     )
 
 
 def load_weights(base: keras.Model, path: Path) -> None:
-    """Load a Keras weights file into `base`; raises ThawError that names what does not fit."""
+    """Load a Keras weights file into `base`. Raises ThawError if it does not fit."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # thousands, before the error that matters
+            warnings.simplefilter("ignore")  # Keras warns once per layer before it raises
             base.load_weights(path)
-    except (ValueError, OSError, KeyError) as problem:
-        reason = " ".join(str(problem).split())
+    except (ValueError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())
         raise ThawError(
             f"the weights in {path} do not fit {base.name} at {base.input_shape[1]} pixels "
             f"({len(base.layers)} layers): {reason}: set base.name, base.alpha and "
-            "base.image_size to what the file was made with"
+            "base.image_size to those of the file"
         ) from None

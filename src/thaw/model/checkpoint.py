@@ -1,4 +1,4 @@
-"""Checkpoints of a training: what a killed run resumes from, and the best epoch's weights."""
+"""Save training after each epoch, so that a killed run resumes, and the best weights."""
 
 import json
 from collections.abc import Sequence
@@ -16,25 +16,25 @@ from thaw.files import atomic_write
 
 @dataclass
 class Progress:
-    """How far a training has come; written after each epoch."""
+    """The state of training; written after each epoch."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per epoch
     best_epoch: int = 0
-    best_loss: float = float("inf")  # of validation
+    best_loss: float = float("inf")  # validation loss
     finished: list[str] = field(default_factory=list)  # names of the phases that ended
 
     def epochs_of(self, phase: str) -> int:
-        """Epochs that this phase has had."""
+        """Number of finished epochs of a phase."""
         return sum(entry["phase"] == phase for entry in self.history)
 
 
 class Checkpointer(keras.callbacks.Callback):
-    """After each epoch: record it, save the latest and the best weights, end a phase early.
+    """Save the latest and the best weights after each epoch, and stop a phase early.
 
-    phase, epochs: its name and its length; model: the weights to keep, of which the model that
-    trains may be a part; directory: where a later run with the same directory resumes. The phase
-    ends after `patience` epochs without a lower validation loss. Raises ThawError at the first
-    loss that is not finite.
+    phase, epochs: name and maximum length of the phase. patience: the phase ends after so many
+    epochs without a lower validation loss. full: the model whose best weights are saved; the
+    model being trained may be a part of it. directory: a run with the same directory resumes
+    from it. Raises ThawError at the first loss that is not finite.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Checkpointer(keras.callbacks.Callback):
         self.bar = tqdm(total=epochs, initial=done, desc=phase, unit="epoch")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Stop at the first training loss that is not finite."""
+        """Raise ThawError at the first training loss that is not finite."""
         self._check("training", logs["loss"], f", step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Record the epoch and write what a later run needs to resume."""
+        """Write the state from which a later run resumes."""
         progress = self.progress
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
         self._check("validation", values["val_loss"])
@@ -79,7 +79,7 @@ class Checkpointer(keras.callbacks.Callback):
         if not np.isfinite(loss):
             epoch = len(self.progress.history) + 1
             raise ThawError(
-                f"the {which} loss must stay finite, but is {loss} at epoch {epoch}{where}: lower "
+                f"the {which} loss must be finite, but is {loss} at epoch {epoch}{where}: lower "
                 f"the learning rate of the {self.phase} phase"
             )
 
@@ -104,6 +104,6 @@ def write_progress(directory: Path, progress: Progress) -> None:
 
 
 def read_progress(directory: Path) -> Progress:
-    """The progress in `directory`, or a fresh start."""
+    """Read the progress from `directory`; a new Progress if there is none."""
     path = directory / "progress.json"
     return Progress(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Progress()

@@ -1,4 +1,4 @@
-"""Which layers of a base train, and where it can be cut."""
+"""Freeze layers of the base, and find where it can be cut."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from thaw.features.graph import BackboneInfo
 
 
 def backbone_info(base: keras.Model) -> BackboneInfo:
-    """Facts about `base`, with a hash of its present weights."""
+    """Describe `base`, with a SHA-256 of its current weights."""
     digest = hashlib.sha256()
     for weight in base.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
@@ -23,7 +23,7 @@ def backbone_info(base: keras.Model) -> BackboneInfo:
 
 
 def freeze(base: keras.Model, freeze_till: int) -> None:
-    """Set `trainable` layer by layer: the first `freeze_till` layers stay as they are."""
+    """Make the first `freeze_till` layers untrainable and the others trainable."""
     for index, layer in enumerate(base.layers):
         layer.trainable = index >= freeze_till
 
@@ -31,8 +31,8 @@ def freeze(base: keras.Model, freeze_till: int) -> None:
 def cut_points(base: keras.Model) -> list[int]:
     """Every n such that the output of layer n, counted from 1, alone feeds the later layers.
 
-    Operations that are not layers (an addition written as `a + b`) count in the flow but not in
-    the numbering, which is that of `base.layers`.
+    Operations that are not layers, such as `a + b`, are followed but not numbered; the numbering
+    is that of `base.layers`.
     """
     operations = base.operations
     position = {
@@ -56,15 +56,15 @@ def cut_points(base: keras.Model) -> list[int]:
 
 
 def tail_of(base: keras.Model, cut: int) -> keras.Model:
-    """The layers of `base` after `cut`, a cut point: activations → feature map.
+    """The layers of `base` after the cut point `cut`: activations → feature map.
 
-    They are the layers of `base` itself, so training the tail trains the base. Frozen layers in
-    it stay frozen.
+    The tail shares these layers with `base`, so training it trains the base. Frozen layers stay
+    frozen.
     """
-    middle = base.layers[cut - 1].output if cut > 0 else base.input
-    return keras.Model(middle, base.output, name="tail")
+    activations = base.layers[cut - 1].output if cut > 0 else base.input
+    return keras.Model(activations, base.output, name="tail")
 
 
 def trainable_parameters(model: keras.Model) -> int:
-    """The number of values that training may change."""
+    """Count the trainable parameters."""
     return sum(weight.shape.num_elements() for weight in model.trainable_weights)

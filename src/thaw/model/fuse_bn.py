@@ -1,4 +1,4 @@
-"""BatchNorm with fixed statistics, fused into the convolution before it."""
+"""Fuse BatchNorm in inference mode into the convolution before it."""
 
 import keras
 import tensorflow as tf
@@ -9,8 +9,9 @@ class FusedConvolution(keras.layers.Layer):
 
     With fixed statistics, γ · (W * x + b - μ) / σ + β is a convolution with the kernel W · γ / σ
     and the bias β + (b - μ) · γ / σ (Jacob et al. 2018, eq. 14). W, b, γ and β are the variables
-    of the two layers and train as usual; each feature map is read and written once less. μ and σ
-    are constants from the time the layer is made, so load the weights first.
+    of the two layers and train as usual; each feature map is read and written once less
+    (benchmarks/tricks.py, "BatchNorm fused into convolutions"). μ and σ are constants, taken when
+    the layer is created, so load the weights first.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class FusedConvolution(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """The output of the two layers; always in inference mode."""
+        """Return the output of the two layers, always in inference mode."""
         ops, first, second = keras.ops, self.convolution, self.normalisation
         scale = second.gamma * self.inverse if second.scale else self.inverse
         bias = scale * self.negative_mean
@@ -48,26 +49,26 @@ class FusedConvolution(keras.layers.Layer):
         return tf.nn.bias_add(outputs, bias)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """That of the convolution."""
+        """Return the output shape of the convolution."""
         return self.convolution.compute_output_shape(input_shape)
 
 
 def fuse_bn(network: keras.Model) -> keras.Model:
-    """The same network, of the same layers, with BatchNorm fused wherever possible.
+    """Return the same network, with the same variables and BatchNorm fused where possible.
 
-    That is where BatchNorm alone reads the output of a Conv2D or DepthwiseConv2D without
-    activation. Other layers stay as they are.
+    BatchNorm can be fused if it alone consumes the output of a Conv2D or DepthwiseConv2D that has
+    no activation. Other layers are unchanged.
     """
-    read_by: dict[int, list[keras.Operation]] = {}
+    consumers: dict[int, list[keras.Operation]] = {}
     for operation in network.operations:
         if not isinstance(operation, keras.layers.InputLayer):
             for tensor in keras.tree.flatten(operation.input):
-                read_by.setdefault(id(tensor), []).append(operation)
-    fused = {}  # the convolution of each BatchNorm layer, by the name of the latter
+                consumers.setdefault(id(tensor), []).append(operation)
+    fused = {}  # convolutions, by the name of the BatchNorm layer that consumes them
     for layer in network.layers:
-        plain = type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-        if plain and layer.activation is keras.activations.linear:
-            match read_by.get(id(layer.output)):
+        is_convolution = type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        if is_convolution and layer.activation is keras.activations.linear:
+            match consumers.get(id(layer.output)):
                 case [keras.layers.BatchNormalization(name=name)]:
                     fused[name] = layer
     absorbed = {layer.name for layer in fused.values()}

@@ -1,4 +1,4 @@
-"""The network in parts: the frozen prefix, which runs once, the tail, and the head."""
+"""Split the base at the cut, and build the head and the classifier."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,13 @@ from thaw.params import Base
 
 @dataclass(frozen=True)
 class SplitBackbone:
-    """A base cut in two; the parts share its layers, so training the tail trains the base.
+    """A base split at the cut. The tail shares the base's layers, so training it trains the base.
 
-    base: the whole backbone, its first `freeze_till` layers not trainable.
-    info: facts about it.
-    cut: the number of layers, counted from the input, in the frozen prefix.
+    base: the entire backbone; its first `freeze_till` layers are not trainable.
+    cut: number of layers, counted from the input, in the frozen prefix.
     embedding_size: V, the length of the pooled output.
-    tail: activations at the cut → embedding (N, V); from the images, uint8 (N, S, S, 3), when no
-        layer with weights is frozen. None when the whole base is frozen.
+    tail: activations at the cut → embedding (N, V). Takes images, uint8 (N, S, S, 3), if no layer
+        with weights is frozen; None if the entire base is.
     """
 
     base: keras.Model
@@ -35,11 +34,11 @@ class SplitBackbone:
 
 
 class Inference(keras.layers.Layer):
-    """A network that runs in inference mode even while the model around it trains.
+    """Run a network in inference mode even while the model around it trains.
 
-    Its BatchNorm keeps the pre-trained statistics, as Keras' guide to fine-tuning advises; scale
-    and shift train where they are not frozen. Calling the network with `training=False` is not
-    enough: a functional model that trains overrides it.
+    BatchNorm then uses its pre-trained statistics, as Keras' fine-tuning guide advises; its scale
+    and shift train unless they are frozen. Calling the network with `training=False` is not
+    enough: an enclosing functional model overrides it in training.
     """
 
     def __init__(self, network: keras.Model):
@@ -47,23 +46,23 @@ class Inference(keras.layers.Layer):
         self.network = network
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """The network's output."""
+        """Return the network's output."""
         return self.network(inputs, training=False)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The network's output shape; without this, Keras would run it to find out."""
+        """Return the network's output shape; by default Keras runs the network to find it."""
         return self.network.output_shape
 
 
 def pool(pooling: str) -> keras.layers.Layer:
-    """Feature map (N, h, w, K) → embedding: its "average" (N, K), or "flatten" (N, h·w·K)."""
+    """Feature map (N, h, w, K) → embedding (N, K) for "average", (N, h·w·K) for "flatten"."""
     if pooling == "average":
         return keras.layers.GlobalAveragePooling2D(name="pool")
     return keras.layers.Flatten(name="pool")
 
 
 def as_graph(base: keras.Model, name: str) -> Graph:
-    """The base with its preprocessing, in OpenVINO, with an output at each cut point."""
+    """Convert the base with its preprocessing to OpenVINO, with an output at each cut point."""
     info = backbone_info(base)
     outputs = {f"after_{n}": base.layers[n - 1].output for n in info.cut_points if n > 1}
     network = keras.Model(base.input, outputs)
@@ -76,9 +75,9 @@ def as_graph(base: keras.Model, name: str) -> Graph:
 
 
 def split_backbone(settings: Base, freeze_till: int | str, pooling: str) -> SplitBackbone:
-    """Load the base, freeze its first layers, and cut off the tail.
+    """Load the base, freeze its first layers and split it at the cut.
 
-    The base runs in inference mode everywhere, frozen or not.
+    The base always runs in inference mode, frozen or not.
     """
     base = load_base(settings)
     info = backbone_info(base)
@@ -113,7 +112,7 @@ def build_head(
 
 
 def build_classifier(base: keras.Model, name: str, pooling: str, head: keras.Model) -> keras.Model:
-    """The whole classifier: uint8 RGB (N, S, S, 3), 0–255 → probabilities (N, classes)."""
+    """The complete classifier: uint8 RGB (N, S, S, 3), 0–255 → probabilities (N, classes)."""
     images = keras.Input(base.input_shape[1:], dtype="uint8", name="images")
     feature_map = base(preprocess(images, BACKBONES[name].preprocessing), training=False)
     return keras.Model(images, head(pool(pooling)(feature_map)), name="classifier")

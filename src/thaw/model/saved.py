@@ -1,4 +1,4 @@
-"""The trained classifier as a .keras file that holds no time and no address."""
+"""Save the classifier as a reproducible .keras file, without times and memory addresses."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import keras
 
 from thaw.files import atomic_write
 
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can state
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 
 
 def load_model(path: Path) -> keras.Model:
@@ -18,7 +18,7 @@ def load_model(path: Path) -> keras.Model:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save `model` as .keras: the same weights give the same bytes, without the time of saving."""
+    """Save `model` as .keras. The same weights give the same bytes."""
     with atomic_write(path) as temporary:
         saved = temporary.with_suffix(".saved.keras")
         model.save(saved)
@@ -39,11 +39,10 @@ def _without_date(metadata: bytes) -> bytes:
 
 
 def _without_addresses(config: bytes) -> bytes:
-    """Keras tells shared objects by their address in memory; their order of appearance does too."""
+    """Replace the memory addresses that identify shared objects by their order of appearance."""
     order: dict[bytes, int] = {}
 
     def number(found: re.Match[bytes]) -> bytes:
-        place = order.setdefault(found[1], len(order))
-        return b'"shared_object_id": %d' % place
+        return b'"shared_object_id": %d' % order.setdefault(found[1], len(order))
 
     return re.sub(rb'"shared_object_id": (\d+)', number, config)

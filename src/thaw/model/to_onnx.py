@@ -1,4 +1,4 @@
-"""The trained classifier as one ONNX graph, with probabilities and Grad-CAM heat maps."""
+"""Export the classifier as one ONNX graph with probabilities and Grad-CAM heatmaps."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ import tf2onnx
 from thaw.files import atomic_write
 from thaw.model.network import pool
 
-OPSET = 18  # of ONNX operators, the newest that tf2onnx writes
+OPSET = 18  # the newest that tf2onnx supports
 
 
 class GradCam(keras.layers.Layer):
-    """Feature map (N, h, w, K) → one heat map for each class, (N, classes, h, w), not negative.
+    """Feature map (N, h, w, K) → a heatmap for each class, (N, classes, h, w), not negative.
 
     Grad-CAM (Selvaraju et al. 2017): the weight of channel k for class c is the mean over all
     positions of the gradient of the score before the softmax, ∂y_c/∂A_ijk (eq. 1); the map is
     ReLU(Σ_k weight_kc · A_k) (eq. 2). The head is a chain of ReLU layers, so that gradient is the
-    product of its kernels with the rows of inactive units struck out, and the exported graph
-    needs no automatic differentiation. Dropout is not active in inference.
+    product of its kernels with the rows of inactive units set to zero, and the exported graph
+    needs no automatic differentiation. Dropout is inactive in inference.
     """
 
     def __init__(self, head: keras.Model, pooling: str):
@@ -50,15 +50,15 @@ class GradCam(keras.layers.Layer):
         if self.pooling == "average":
             weights = gradient / (height * width)
         else:
-            spread = ops.reshape(gradient, (-1, classes, height * width, channels))
-            weights = ops.mean(spread, axis=2)
+            by_position = ops.reshape(gradient, (-1, classes, height * width, channels))
+            weights = ops.mean(by_position, axis=2)
         positions = ops.reshape(feature_map, (-1, height * width, channels))
         maps = ops.matmul(weights, ops.transpose(positions, (0, 2, 1)))
         return ops.relu(ops.reshape(maps, (-1, classes, height, width)))
 
 
 def with_heatmaps(classifier: keras.Model, pooling: str) -> keras.Model:
-    """The classifier with a second output: uint8 (N, S, S, 3) → probabilities, heat maps."""
+    """The classifier with a second output: uint8 (N, S, S, 3) → probabilities, heatmaps."""
     head = classifier.get_layer("head")
     feature_map = classifier.get_layer("pool").input
     return keras.Model(
@@ -68,20 +68,20 @@ def with_heatmaps(classifier: keras.Model, pooling: str) -> keras.Model:
 
 
 def write_onnx(path: Path, classifier: keras.Model, pooling: str) -> None:
-    """Write the classifier with its heat maps as ONNX.
+    """Write the classifier with its heatmaps as ONNX.
 
-    It takes uint8 RGB `images` (N, S, S, 3), 0–255, and gives `probabilities` (N, classes) and
-    `heatmaps` (N, classes, h, w), both float32. The same weights give the same bytes for the same
-    PYTHONHASHSEED: tf2onnx iterates over sets of names.
+    Input: uint8 RGB `images` (N, S, S, 3), 0–255. Outputs, float32: `probabilities` (N, classes)
+    and `heatmaps` (N, classes, h, w). The same weights give the same bytes for the same
+    PYTHONHASHSEED, because tf2onnx iterates over sets of names.
     """
     with atomic_write(path) as temporary:
         onnx.save(to_onnx(with_heatmaps(classifier, pooling)), temporary)
 
 
 def to_onnx(model: keras.Model) -> onnx.ModelProto:
-    """Export with tf2onnx: names of inputs and outputs as in the model, any batch size.
+    """Export with tf2onnx, with the model's names of inputs and outputs, for any batch size.
 
-    `model.export` would trace the network three times, for a SavedModel that nobody needs.
+    `model.export` would trace the network three times to write a SavedModel, which is not needed.
     """
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")
     function = tf.function(partial(model, training=False), [images], autograph=False)
@@ -105,9 +105,9 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
 
 @contextmanager
 def functions_inlined() -> Iterator[None]:
-    """Trace a function within a function as part of it: tf2onnx does not know calls.
+    """Inline nested functions while tracing, because tf2onnx does not support function calls.
 
-    Keras' grouped convolutions, which ConvNeXt has, are such functions.
+    Keras' grouped convolutions, as in ConvNeXt, are such functions.
     """
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
@@ -118,7 +118,7 @@ def functions_inlined() -> Iterator[None]:
 
 
 def erfc(graph: tf2onnx.graph.Graph, node: tf2onnx.graph.Node, name: str, _: list[str]) -> None:
-    """1 - erf(x): tf2onnx does not know TensorFlow's Erfc, of which GELU is made."""
+    """Write Erfc, which GELU uses and tf2onnx does not support, as 1 - erf(x)."""
     one = graph.make_const(f"{name}_one", np.ones((), np.float32)).output[0]
     erf = graph.make_node("Erf", list(node.input)).output[0]
     graph.replace_inputs(node, [one, erf])
@@ -126,15 +126,14 @@ def erfc(graph: tf2onnx.graph.Graph, node: tf2onnx.graph.Node, name: str, _: lis
 
 
 def canonical_names(graph: onnx.GraphProto) -> None:
-    """Name nodes and tensors by their order, so that the same network gives the same bytes.
+    """Rename nodes and tensors by their order, so that the same network gives the same bytes.
 
-    The exporter numbers constants in an order that differs between processes, and says in the
-    graph's description how many functions TensorFlow has traced. The names of the graph's inputs
-    and outputs stay.
+    tf2onnx numbers constants in an order that differs between processes, and writes the number of
+    traced functions into the description. The names of inputs and outputs are unchanged.
     """
     graph.doc_string = ""
     ends = [*graph.input, *graph.output]
-    names = {end.name: end.name for end in ends} | {"": ""}  # "" is an input left out
+    names = {end.name: end.name for end in ends} | {"": ""}  # "" is an omitted optional input
     for index, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{index}"
         for tensors in (node.input, node.output):
@@ -142,8 +141,8 @@ def canonical_names(graph: onnx.GraphProto) -> None:
     constants = sorted(graph.initializer, key=lambda constant: names[constant.name])
     for constant in constants:
         constant.name = names[constant.name]
-    kept = [onnx.TensorProto.FromString(constant.SerializeToString()) for constant in constants]
+    copies = [onnx.TensorProto.FromString(constant.SerializeToString()) for constant in constants]
     del graph.initializer[:], graph.value_info[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(copies)
     for end in ends:
         end.type.tensor_type.shape.dim[0].dim_param = "batch"

@@ -1,4 +1,4 @@
-"""Training on cached activations: the head, then head and tail; the best epoch is kept."""
+"""Train on cached activations: first the head, then head and tail; return the best epoch."""
 
 import itertools
 import logging
@@ -28,9 +28,10 @@ SPLITS = ("train", "val")
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """Which rows of `inputs` are used, int (N,), and their labels, int (N,).
+    """Rows of an array, and their labels.
 
-    `inputs` may be memory-mapped: only the rows of a batch are read.
+    inputs: (M, …); may be memory-mapped, only the rows of a batch are read. rows: int (N,),
+    indices into `inputs`. labels: int (N,).
     """
 
     inputs: np.ndarray
@@ -53,9 +54,9 @@ class Phase:
 def batches(
     dataset: ArrayDataset, size: int, seed: int | None = None, epoch: int = 0
 ) -> tf.data.Dataset:
-    """Batches of (inputs, labels), shuffled anew each epoch when there is a seed.
+    """Batches of (inputs, labels), shuffled in each epoch if there is a seed.
 
-    The order depends only on the seed and the epoch, counted from `epoch`, so that runs can resume.
+    The order depends only on the seed and the epoch, counted from `epoch`, so runs can resume.
     """
     count = len(dataset.labels)
     dtype = np.uint8 if dataset.inputs.dtype == np.uint8 else np.float32
@@ -80,10 +81,10 @@ def batches(
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam with TensorFlow's single operation for a variable's step.
+    """Keras' Adam with TensorFlow's fused operation for the update of a variable.
 
-    The same values but for rounding. Keras writes the step out in fifteen operations, for as many
-    variables as a network has, and half of the time before the first step goes into them.
+    Equal up to rounding. Keras builds fifteen operations per variable, which takes half of the
+    time before the first step (benchmarks/tricks.py, "Adam's step as one operation").
     """
 
     def apply(
@@ -92,7 +93,7 @@ class Adam(keras.optimizers.Adam):
         """Update the variables in place."""
         step = tf.cast(self.iterations.value + 1, tf.float32)
         betas = tf.constant(self.beta_1), tf.constant(self.beta_2)
-        self._of_this_step = (*[beta**step for beta in betas], *betas, tf.constant(self.epsilon))
+        self._step_constants = (*[beta**step for beta in betas], *betas, tf.constant(self.epsilon))
         super().apply(grads, trainable_variables)
 
     def update_step(
@@ -100,7 +101,7 @@ class Adam(keras.optimizers.Adam):
     ) -> None:
         """Update `variable` and its two moments in place."""
         index = self._get_variable_index(variable)
-        beta1_power, beta2_power, beta1, beta2, epsilon = self._of_this_step
+        beta1_power, beta2_power, beta1, beta2, epsilon = self._step_constants
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
@@ -122,19 +123,25 @@ def plan_phases(
     classes: list[str],
     settings: Train,
 ) -> list[Phase]:
-    """The head phase and, if anything but the head can learn, the fine-tuning phase.
+    """The head phase and, if the tail has trainable weights, the fine-tuning phase.
 
-    The head phase trains on the embeddings, since all before the head is frozen; the fine-tuning
-    phase trains tail and head on the activations at the cut.
+    The head phase trains on the embeddings, because everything before the head is frozen. The
+    fine-tuning phase trains tail and head on the activations at the cut.
     """
 
     def phase(name: str, model: keras.Model, inputs: np.ndarray, epochs: int, rate: float) -> Phase:
         train, val = (dataset_of(inputs, features.rows, classes, split) for split in SPLITS)
         return Phase(name, model, train, val, epochs, rate)
 
-    alone = keras.Model(head.input, head.output)  # compiled in place of `head`, which is saved
+    head_model = keras.Model(head.input, head.output)  # `head` itself is saved, so never compiled
     phases = [
-        phase("head", alone, features.embeddings, settings.head_epochs, settings.head_learning_rate)
+        phase(
+            "head",
+            head_model,
+            features.embeddings,
+            settings.head_epochs,
+            settings.head_learning_rate,
+        )
     ]
     tail, activations = parts.tail, features.activations
     if tail is not None and activations is not None and tail.trainable_weights:
@@ -147,7 +154,7 @@ def plan_phases(
 def dataset_of(
     inputs: np.ndarray, rows: pd.DataFrame, classes: list[str], split: str
 ) -> ArrayDataset:
-    """The rows of one split, with labels as positions in `classes`."""
+    """The rows of one split, with labels as indices into `classes`."""
     chosen = np.flatnonzero(rows["split"] == split)
     indices = {label: index for index, label in enumerate(classes)}
     labels = rows["label"].iloc[chosen].map(indices).to_numpy(dtype=np.int64)
@@ -155,13 +162,13 @@ def dataset_of(
 
 
 def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> Progress:
-    """Train the phases in turn, and leave the best epoch's weights in the models.
+    """Train the phases in turn and restore the weights of the best epoch, by validation loss.
 
-    seed: of the order of the rows. checkpoint: a directory; a killed run resumes from it and ends
-    as if it had not been killed. Loss: sparse categorical cross-entropy; optimiser: Adam (Kingma
-    & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError at the
-    first loss that is not finite. For the same digits each time, call
-    `tf.config.experimental.enable_op_determinism` before.
+    seed: for shuffling. checkpoint: a directory; a killed run resumes from it with the same
+    result. Loss: sparse categorical cross-entropy. Optimiser: Adam (Kingma & Ba 2015) with
+    decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError at the first loss that is
+    not finite. To get the same digits each time, call
+    `tf.config.experimental.enable_op_determinism` first.
     """
     checkpoint.mkdir(parents=True, exist_ok=True)
     full = phases[-1].model  # the models of earlier phases are parts of it
@@ -218,7 +225,7 @@ def write_result(
     model: keras.Model,
     fingerprint: dict[str, Any],
 ) -> None:
-    """Write history.csv, one line an epoch, and best.json about the kept epoch."""
+    """Write history.csv, one row per epoch, and best.json about the best epoch."""
     with atomic_write(folder) as temporary:
         temporary.mkdir()
         pd.DataFrame(progress.history).to_csv(temporary / "history.csv", index=False)
