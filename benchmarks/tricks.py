@@ -1,11 +1,11 @@
-"""What each trick of the training saves of an experiment, on the sample.
+"""Measure what each trick of training saves of an experiment, on the sample.
 
     python benchmarks/tricks.py [ROUNDS]
 
-A trick is code that a plain program would not have. It stays only if it saves 5 % or more of an
-experiment: `dvc exp run -S train.freeze_till=DEPTH`, nothing of it cached. Works in a clone in a
-temporary folder. At each depth it times one experiment, and then, in turn, ROUNDS times (3 unless
-told), the train stage with every trick and without each. Prints a Markdown table.
+A trick is code that exists only for speed. It stays only if it saves 5 % or more of an uncached
+`dvc exp run -S train.freeze_till=DEPTH`. Works in a clone in a temporary folder. At each depth it
+times one experiment; then, ROUNDS times (default 3), the train stage with all tricks and without
+each one in turn. Prints a Markdown table.
 """
 
 import sys
@@ -25,11 +25,6 @@ TRICKS = {  # name: file, the code with the trick, the code without
         "src/thaw/model/network.py",
         "fuse_bn(tail_of(base, cut))",
         "tail_of(base, cut)",
-    ),
-    "metrics built before the first step": (
-        "src/thaw/model/train.py",
-        "    model.compute_metrics(None, np.zeros(1), np.zeros((1, *model.output_shape[1:])))\n",
-        "",
     ),
 }
 

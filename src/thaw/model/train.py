@@ -204,7 +204,7 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
 
 
 def compile_phase(phase: Phase, weight_decay: float) -> None:
-    """Compile the model of a phase, with its optimiser's variables and its metrics built."""
+    """Compile the model of a phase and create its optimiser's variables."""
     model = phase.model
     model.compile(
         Adam(phase.learning_rate, weight_decay=weight_decay or None),
@@ -213,9 +213,6 @@ def compile_phase(phase: Phase, weight_decay: float) -> None:
         jit_compile=False,
     )
     model.optimizer.build(model.trainable_variables)
-    # Metrics build themselves at their first use, and TensorFlow would trace a step twice for it.
-    model.compute_metrics(None, np.zeros(1), np.zeros((1, *model.output_shape[1:])))
-    model.reset_metrics()
 
 
 def write_result(
