@@ -1,4 +1,4 @@
-"""A whole small project: coloured images of three kinds, and a bundle that knows colours."""
+"""Fixtures: random predictions, and a small project with coloured images and a bundle."""
 
 import io
 import json
@@ -21,12 +21,14 @@ SIDE = 32
 
 @pytest.fixture(scope="session")
 def make_predictions():
-    """A function that makes predictions out of nothing."""
-    return made_up
+    """A function that returns random predictions."""
+    return random_predictions
 
 
-def made_up(classes: int = 3, n: int = 60, seed: int = 0, skill: float = 2.0) -> Predictions:
-    """Predictions of a classifier that is right more often than not, on val and test alike."""
+def random_predictions(
+    classes: int = 3, n: int = 60, seed: int = 0, skill: float = 2.0
+) -> Predictions:
+    """Predictions on `n` val and `n` test images; a higher `skill` gives a higher accuracy."""
     rng = np.random.default_rng(seed)
     truth = np.arange(2 * n) % classes
     logits = rng.normal(size=(2 * n, classes))
@@ -43,7 +45,7 @@ def made_up(classes: int = 3, n: int = 60, seed: int = 0, skill: float = 2.0) ->
 
 
 def image(colour: int, rng: np.random.Generator) -> bytes:
-    """A noisy PNG in which one of red, green and blue is usually the strongest."""
+    """A noisy PNG in which the channel `colour` is usually the strongest."""
     pixels = rng.normal(100, 60, (24, 40, 3))
     pixels[..., colour] += rng.normal(12, 12)
     stream = io.BytesIO()
@@ -52,7 +54,7 @@ def image(colour: int, rng: np.random.Generator) -> bytes:
 
 
 def colour_model(classes: int) -> onnx.ModelProto:
-    """Probabilities from the mean of each colour, and heat maps 4 x 4 of where it is strong."""
+    """A network that classifies by mean colour, with heatmaps of 4 × 4."""
     constants = {
         "scale": np.float32(1 / 16),
         "kernel": np.eye(3, classes, dtype=np.float32) * 4,
@@ -85,7 +87,7 @@ def colour_model(classes: int) -> onnx.ModelProto:
 
 
 def write_project(root: Path, labels: list[str], n: int = 90) -> None:
-    """All that evaluate, explain and report read."""
+    """Write all inputs of evaluate, explain and report."""
     rng = np.random.default_rng(0)
     rows, split = [], []
     for i in range(n):
@@ -118,7 +120,7 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
     (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (root / "outputs/train").mkdir(parents=True)
     history = pd.DataFrame(
-        {"phase": ["head"] * 3 + ["head and tail"] * 2, "epoch": range(1, 6)}
+        {"phase": ["head"] * 3 + ["fine-tuning"] * 2, "epoch": range(1, 6)}
         | {"loss": [0.9, 0.7, 0.6, 0.5, 0.4], "accuracy": [0.5, 0.6, 0.7, 0.8, 0.9]}
         | {"val_loss": [1.0, 0.8, 0.7, 0.6, 0.6], "val_accuracy": [0.4, 0.5, 0.6, 0.7, 0.7]}
     )
@@ -127,7 +129,7 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
 
 @pytest.fixture(params=[2, 3], ids=["two classes", "three classes"])
 def project(request, tmp_path, monkeypatch):
-    """The working directory is a project of two or three classes."""
+    """Change into a project of two or three classes."""
     write_project(tmp_path, ["Red", "Green", "Blue"][: request.param])
     monkeypatch.chdir(tmp_path)
     return tmp_path

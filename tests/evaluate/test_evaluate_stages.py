@@ -1,4 +1,4 @@
-"""The three stages, one after the other, on a small project with a bundle of its own."""
+"""Run evaluate, explain and report in a small project."""
 
 import importlib.util
 import json
@@ -40,7 +40,7 @@ def snapshot(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
-def test_the_stages_write_their_outs_and_the_same_bytes_again(project):
+def test_the_stages_write_their_outs_reproducibly(project):
     for stage in READS:
         run(stage)
     first = snapshot(project)
@@ -64,7 +64,7 @@ def test_the_stages_write_their_outs_and_the_same_bytes_again(project):
     assert snapshot(project) == first
 
 
-def test_evaluate_scores_what_the_bundle_says(project):
+def test_evaluate_computes_metrics_of_the_predictions(project):
     run("evaluate")
     found = json.loads((project / "metrics/eval.json").read_text())
     table = pd.read_csv(project / "outputs/predictions.csv")
@@ -78,7 +78,7 @@ def test_evaluate_scores_what_the_bundle_says(project):
     assert (found["threshold"] is None) == (len(found["classes"]) > 2)
 
 
-def test_explain_shows_the_first_of_each_class_by_hash(project):
+def test_explain_takes_the_first_of_each_class_by_sha256(project):
     run("explain")
     found = read_explained(project / "outputs/explain")
     classes = len(found.predictions.labels)
@@ -96,20 +96,20 @@ def test_a_damaged_bundle_is_not_evaluated(project):
         run("evaluate")
 
 
-def test_mistakes_come_worst_first_and_none_is_fine(make_predictions, tmp_path):
+def test_mistakes_are_sorted_by_confidence_and_may_be_none(make_predictions, tmp_path):
     test = make_predictions(3).subset("test")
     chosen = worst_mistakes(test, 5)
     assert (test.predicted[chosen] != test.truth[chosen]).all()
-    surest = test.probabilities.max(axis=1)
-    assert (np.diff(surest[chosen]) <= 0).all()
+    confidence = test.probabilities.max(axis=1)
+    assert (np.diff(confidence[chosen]) <= 0).all()
     others = np.setdiff1d(np.flatnonzero(test.predicted != test.truth), chosen)
-    assert surest[others].max() <= surest[chosen].min()
+    assert confidence[others].max() <= confidence[chosen].min()
     perfect = make_predictions(2, skill=50).subset("test")
     none = worst_mistakes(perfect, 5)
     assert len(none) == 0
     draw_mistakes(tmp_path / "mistakes.png", perfect, none, {})
     with Image.open(tmp_path / "mistakes.png") as image:
-        assert np.asarray(image).min() == 0  # the words
+        assert np.asarray(image).min() == 0  # the message
 
 
 def test_no_module_of_evaluate_imports_tensorflow():

@@ -1,4 +1,4 @@
-"""Which images are explained, and how a heat map is laid over one."""
+"""The choice of images to explain, and the overlay of heatmaps."""
 
 import matplotlib
 import numpy as np
@@ -19,10 +19,10 @@ from thaw.evaluate.gradcam import (
     write_explained,
 )
 
-HEAT = arrays.arrays(np.float32, (3, 4), elements=st.floats(0, 1e6, width=32))
+HEATMAP = arrays.arrays(np.float32, (3, 4), elements=st.floats(0, 1e6, width=32))
 
 
-def test_the_choice_follows_the_hash_and_nothing_else():
+def test_images_are_chosen_by_sha256_only():
     hashes = {"Cat/1": "c", "Cat/2": "a", "Dog/1": "b", "Dog/2": "e", "Dog/3": "d"}
     rows = [{"name": name, "label": name[:3], "sha256": h} for name, h in hashes.items()]
     assert choose(rows, ["Dog", "Cat"], 2) == ["Dog/1", "Dog/3", "Cat/2", "Cat/1"]
@@ -30,29 +30,29 @@ def test_the_choice_follows_the_hash_and_nothing_else():
     assert choose(rows, ["Cat"], 9) == ["Cat/2", "Cat/1"]
 
 
-def test_nothing_to_explain_is_refused():
-    with pytest.raises(ThawError, match=r"evaluate\.explain_per_class"):
+def test_no_image_to_explain_is_an_error():
+    with pytest.raises(ThawError, match=r"split\.test"):
         explain(None, [])
 
 
 @settings(deadline=None)
-@given(HEAT, st.floats(0.01, 100))
-def test_an_overlay_is_an_image_and_the_scale_of_the_heat_does_not_matter(heat, scale):
+@given(HEATMAP, st.floats(0.01, 100))
+def test_an_overlay_does_not_depend_on_the_scale_of_the_heatmap(heatmap, scale):
     image = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
-    found = overlay(image, heat)
+    found = overlay(image, heatmap)
     assert found.shape == image.shape and found.dtype == np.uint8
-    again = overlay(image, heat.astype(np.float64) * scale)
-    # Two roundings, to float32 and to a byte, may each tip a value over.
-    if heat.max() > 1e-20:
+    again = overlay(image, heatmap.astype(np.float64) * scale)
+    # Rounding to float32 and then to uint8 may change a value by 1.
+    if heatmap.max() > 1e-20:
         assert np.abs(found.astype(int) - again).max() <= 1
 
 
-def test_no_heat_leaves_the_image_and_the_hottest_place_changes_most():
+def test_zeros_leave_the_image_and_the_maximum_changes_it_most():
     image = np.full((40, 40, 3), 128, np.uint8)
     np.testing.assert_array_equal(overlay(image, np.zeros((4, 4))), image)
-    heat = np.zeros((4, 4), np.float32)
-    heat[0, 3] = 5
-    change = np.abs(overlay(image, heat).astype(int) - image).sum(axis=2)
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 3] = 5
+    change = np.abs(overlay(image, heatmap).astype(int) - image).sum(axis=2)
     assert change[:5, 35:].min() > change[:20, :20].max()
     assert change[30:].max() == 0
 
@@ -62,7 +62,7 @@ def test_the_colours_are_those_of_inferno():
     assert np.abs(COLOURS - expected).max() < 3
 
 
-def test_what_is_explained_reads_back_and_is_the_same_bytes_each_time(make_predictions, tmp_path):
+def test_explained_round_trip_is_exact_and_reproducible(make_predictions, tmp_path):
     predictions = make_predictions(2)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, SciPy and cases worked by hand."""
+"""Metrics against scikit-learn, formulas and values computed by hand."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ def measure(predictions, bins=10):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 4), st.integers(8, 80), st.integers(0, 99), st.floats(0, 20))
-def test_measures_are_those_of_the_reference(make_predictions, classes, n, seed, skill):
+def test_metrics_equal_those_of_scikit_learn(make_predictions, classes, n, seed, skill):
     predictions = make_predictions(classes, n, seed, skill)
     test = predictions.subset("test")
     found = measure(predictions)
@@ -47,7 +47,7 @@ def test_measures_are_those_of_the_reference(make_predictions, classes, n, seed,
     assert all(math.isfinite(found[name]) for name in KEYS[:6])
 
 
-def test_the_interval_is_wilsons(make_predictions):
+def test_the_interval_is_the_wilson_interval(make_predictions):
     predictions = make_predictions(2, 200, seed=3)
     found = measure(predictions)
     n, p, z = 200, found["accuracy"], 1.959963984540054
@@ -59,11 +59,11 @@ def test_the_interval_is_wilsons(make_predictions):
 
 def test_the_threshold_by_hand():
     truth = np.array([0, 0, 1, 1])
-    # Every threshold between 0.2 and 0.7 is right on all four; one midpoint lies there.
+    # Any threshold between 0.2 and 0.7 classifies all four correctly; one candidate is there.
     assert best_threshold(truth, np.array([0.1, 0.2, 0.7, 0.9])) == pytest.approx(0.45)
-    # Above 0.35 or above 0.75: three of four either way; 0.35 is nearer to a half.
+    # 0.35 and 0.75 both classify three of four correctly; 0.35 is closer to 0.5.
     assert best_threshold(truth, np.array([0.3, 0.7, 0.4, 0.8])) == pytest.approx(0.35)
-    # All are 1: best to call everything 1, midway between 0 and the lowest score.
+    # All are class 1, so the best candidate is between 0 and the lowest score.
     assert best_threshold(np.ones(2, int), np.array([0.2, 0.3])) == pytest.approx(0.1)
 
 
@@ -74,17 +74,17 @@ def test_no_threshold_beats_the_chosen_one(cases):
     scores = np.array([case[1] for case in cases], dtype=np.float32)
     chosen = best_threshold(truth, scores)
     best = np.mean((scores.astype(np.float64) > chosen) == truth)
-    # Between two neighbours every threshold acts alike, so the scores themselves are enough.
+    # All thresholds between consecutive scores are equivalent, so testing the scores is enough.
     for other in scores.astype(np.float64):
         assert np.mean((scores > other) == truth) <= best
 
 
-def test_the_threshold_is_chosen_without_looking_at_test(make_predictions):
+def test_the_threshold_does_not_depend_on_test(make_predictions):
     predictions = make_predictions(2)
     test = predictions.split == "test"
-    turned = predictions.probabilities.copy()
-    turned[test] = turned[test][:, ::-1]
-    other = dataclasses.replace(predictions, probabilities=turned)
+    swapped = predictions.probabilities.copy()
+    swapped[test] = swapped[test][:, ::-1]
+    other = dataclasses.replace(predictions, probabilities=swapped)
     before, after = measure(predictions), measure(other)
     assert before["threshold"] == after["threshold"]
     assert before["val_accuracy"] == after["val_accuracy"]
@@ -99,14 +99,14 @@ def test_more_than_two_classes_have_no_threshold(make_predictions):
 
 def test_a_probability_of_zero_for_the_truth_keeps_the_loss_finite(make_predictions):
     predictions = make_predictions(2)
-    sure = np.where(predictions.truth[:, None] == [0, 1], 0, 1).astype(np.float32)
-    found = measure(dataclasses.replace(predictions, probabilities=sure))
+    wrong = np.where(predictions.truth[:, None] == [0, 1], 0, 1).astype(np.float32)
+    found = measure(dataclasses.replace(predictions, probabilities=wrong))
     assert found["accuracy"] == 0
     assert 80 < found["loss"] < 100
 
 
-def test_a_class_without_test_images_is_refused(make_predictions):
+def test_a_class_without_test_images_is_an_error(make_predictions):
     predictions = make_predictions(3)
     split = np.where(predictions.truth == 1, "val", predictions.split).astype(object)
-    with pytest.raises(ThawError, match=r"test must hold an image of every class.*Dog"):
+    with pytest.raises(ThawError, match=r"test must contain every class.*Dog"):
         dataclasses.replace(predictions, split=split).subset("test")

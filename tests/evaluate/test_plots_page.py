@@ -1,4 +1,4 @@
-"""The plots page in a real browser, cut off from every network."""
+"""The plots page in a real browser without network."""
 
 import os
 import shutil
@@ -25,25 +25,25 @@ def template(tmp_path_factory):
 def page(template):
     """The page as DVC fills it, with a line chart and a confusion matrix."""
     points = [{"epoch": i, "loss": 1 / (i + 1), "rev": "workspace"} for i in range(5)]
-    answers = [{"actual": a, "predicted": b, "rev": "workspace"} for a in "ab" for b in "abb"]
+    predictions = [{"actual": a, "predicted": b, "rev": "workspace"} for a in "ab" for b in "abb"]
     charts = [
         VegaRenderer(points, "loss", x="epoch", y="loss", template="simple"),
         VegaRenderer(points, "smooth", x="epoch", y="loss", template="linear"),
-        VegaRenderer(answers, "confusion", x="predicted", y="actual", template="confusion"),
+        VegaRenderer(predictions, "confusion", x="predicted", y="actual", template="confusion"),
     ]
     path = template.parent / "index.html"
     render_html(charts, path, html_template=template)
     return path
 
 
-def test_the_page_fetches_nothing(page):
+def test_the_page_loads_nothing_from_a_server(page):
     text = page.read_text(encoding="utf-8")
     assert "<script src" not in text
     assert "cdn." not in text
     assert "{plot_divs}" not in text and "{refresh_tag}" not in text
 
 
-def test_the_template_is_the_same_bytes_each_time(template, tmp_path):
+def test_the_template_is_reproducible(template, tmp_path):
     write_page(tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == template.read_bytes()
 

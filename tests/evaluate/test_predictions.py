@@ -1,4 +1,4 @@
-"""The table of predictions: read back to the last bit, and refused when it cannot be right."""
+"""The table of predictions: exact round trip, batching and errors."""
 
 import dataclasses
 import warnings
@@ -14,7 +14,7 @@ from thaw.evaluate.predictions import predict, read_predictions, write_predictio
 
 
 class Stub:
-    """Says class k of an image whose bytes are k, with what is given."""
+    """Predicts class k with probability `value` for an image whose bytes are k."""
 
     def __init__(self, value=0.75):
         self.labels, self.value, self.batches = ["Cat", "Dog"], value, []
@@ -37,7 +37,7 @@ def rows(count, label=("Cat", "Dog")):
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(arrays.arrays(np.float32, (120, 4), elements=st.floats(0, 1, width=32)))
-def test_written_predictions_read_back_to_the_last_bit(make_predictions, tmp_path, probabilities):
+def test_predictions_round_trip_is_exact(make_predictions, tmp_path, probabilities):
     predictions = dataclasses.replace(make_predictions(4), probabilities=probabilities)
     write_predictions(tmp_path / "predictions.csv", predictions)
     found = read_predictions(tmp_path / "predictions.csv")
@@ -59,16 +59,19 @@ def test_only_val_and_test_are_decoded_in_small_batches():
     assert table.iloc[0].tolist() == ["2", "Cat", "val", "Cat", 0.75, 0.25]
 
 
-def test_a_label_that_the_bundle_does_not_know_is_refused():
+def test_a_label_unknown_to_the_bundle_is_an_error():
     with pytest.raises(ThawError, match="among the bundle's Cat, Dog, but one is Cow"):
         predict(Stub(), rows(4, ("Cat", "Cow")), dict.fromkeys("0123", "test"))
 
 
-def test_a_probability_that_is_no_number_is_refused():
-    with pytest.raises(ThawError, match="finite, but 0 has others"), warnings.catch_warnings():
+def test_a_probability_that_is_not_finite_is_an_error():
+    with (
+        pytest.raises(ThawError, match="finite, but those of 0 are not"),
+        warnings.catch_warnings(),
+    ):
         predict(Stub(np.nan), rows(4), dict.fromkeys("0123", "test"))
 
 
-def test_no_image_to_score_is_refused():
-    with pytest.raises(ThawError, match="val and test must hold images"):
+def test_empty_val_and_test_are_an_error():
+    with pytest.raises(ThawError, match="val and test must contain images"):
         predict(Stub(), rows(4), dict.fromkeys("0123", "train"))

@@ -1,4 +1,4 @@
-"""Tables survive the way through CSV, whatever the classes are called."""
+"""Tables survive a CSV round trip, for any class names."""
 
 import pandas as pd
 import pytest
@@ -7,7 +7,7 @@ from thaw.evaluate.tables import learning_curves, read_tables, write_tables
 
 
 @pytest.mark.parametrize("names", [["Cat", "Dog"], ["None", "NA"], ["1", "02"], ["Été, $1$", '"']])
-def test_tables_read_back_as_they_were_written(tmp_path, names):
+def test_tables_round_trip(tmp_path, names):
     tables = {
         "per_class": pd.DataFrame({"class": names, "f1": [1 / 3, 0.0], "support": [5, 7]}),
         "confusion": pd.DataFrame({"actual": names, "predicted": names[::-1]}),
@@ -17,12 +17,12 @@ def test_tables_read_back_as_they_were_written(tmp_path, names):
     assert set(found) == set(tables)
     for name, table in tables.items():
         pd.testing.assert_frame_equal(found[name], table, rtol=1e-6)
-    write_tables(tmp_path / "again", found)  # as the report does: nothing is lost the second time
+    write_tables(tmp_path / "again", found)  # as the report stage does
     for path in (tmp_path / "tables").iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_learning_curves_name_train_and_val_alike():
+def test_learning_curves_prefix_train_columns():
     columns = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     table = learning_curves(pd.DataFrame([["head", 1, 0.5, 0.8, 0.6, 0.7]], columns=columns))
     assert table.iloc[0].to_dict() == {

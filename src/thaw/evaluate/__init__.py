@@ -1,1 +1,1 @@
-"""Metrics, curves and plots of predictions. May import data and below; is handed its predictor."""
+"""Compute metrics, curves and plots of predictions. May import `thaw.data` and below."""

@@ -1,4 +1,4 @@
-"""Images to look at: the worst mistakes, and where the network looked."""
+"""Draw galleries of images: the worst errors, and Grad-CAM."""
 
 import io
 from collections.abc import Mapping
@@ -15,20 +15,21 @@ from thaw.evaluate.plots import BLUE, ORANGE, STYLE, save
 from thaw.evaluate.predictions import Predictions
 from thaw.images import to_rgb
 
-ACROSS = 6  # images in a row of the gallery
-SIDE, MARGIN = 1.4, 0.08  # inches; drawn with 100 dots an inch
-LINE = 0.16  # inches a line of words
+COLUMNS = 6  # images in a row of the errors
+# Inches; drawn at 100 dots per inch.
+SIDE, MARGIN = 1.4, 0.08
+LINE_HEIGHT = 0.16
 
 
 def worst_mistakes(test: Predictions, count: int) -> np.ndarray:
-    """Indices of the `count` wrong answers that the network was surest of, worst first."""
+    """Indices of the `count` misclassified images with the highest confidence, highest first."""
     wrong = np.flatnonzero(test.predicted != test.truth)
     order = np.argsort(-test.probabilities.max(axis=1)[wrong], kind="stable")
     return wrong[order][:count]
 
 
 def thumbnail(data: bytes) -> np.ndarray:
-    """Encoded image → small uint8 RGB (h, w, 3) that keeps its aspect, for people to see."""
+    """Encoded image → uint8 RGB (h, w, 3), at most 140 pixels a side, with its aspect ratio."""
     with Image.open(io.BytesIO(data)) as image:
         small = to_rgb(image)
     small.thumbnail((140, 140), Image.Resampling.BILINEAR)
@@ -38,55 +39,56 @@ def thumbnail(data: bytes) -> np.ndarray:
 def draw_mistakes(
     path: Path, test: Predictions, chosen: np.ndarray, images: Mapping[str, np.ndarray]
 ) -> None:
-    """Draw the chosen test images with what they are and what they were taken for, as PNG.
+    """Draw the chosen test images with their predicted and true labels, as PNG.
 
     chosen: indices into `test`; images: uint8 RGB of any size, by name.
     """
-    rows = max(1, -(-len(chosen) // ACROSS))
+    rows = max(1, -(-len(chosen) // COLUMNS))
     with matplotlib.rc_context(STYLE):
-        figure, panels = grid(rows, ACROSS, 2)
+        figure, panels = grid(rows, COLUMNS, 2)
         if not len(chosen):
-            words = f"No mistakes on {len(test.truth):,} test images"
-            figure.text(0.5, 0.5, words, ha="center", va="center", fontsize=13)
+            message = f"No errors on {len(test.truth):,} test images"
+            figure.text(0.5, 0.5, message, ha="center", va="center", fontsize=13)
         for axes, index in zip(panels.flat, chosen.tolist(), strict=False):
             axes.imshow(images[test.names[index]])
             axes.set_anchor("N")
-            caption(axes, f"said {answer(test, index)}", ORANGE, line=1)
-            caption(axes, f"is {test.names[index]}", "black")
+            caption(axes, f"predicted {prediction(test, index)}", ORANGE, line=1)
+            caption(axes, f"true {test.names[index]}", "black")
         save(figure, path)
 
 
 def draw_gradcam(path: Path, explained: Explained) -> None:
-    """Draw each image beside its heat map for the predicted class, a row a class, as PNG."""
-    said = explained.predictions
-    members = [np.flatnonzero(said.truth == k) for k in range(len(said.labels))]
+    """Draw each image beside its heatmap for the predicted class, one row per class, as PNG."""
+    predictions = explained.predictions
+    by_class = [np.flatnonzero(predictions.truth == k) for k in range(len(predictions.labels))]
     with matplotlib.rc_context(STYLE):
-        figure, panels = grid(len(members), 2 * max(map(len, members)), 1)
-        for row, indices in zip(panels, members, strict=True):
-            for place, index in enumerate(indices.tolist()):
-                image, heat = row[2 * place], row[2 * place + 1]
-                right = said.predicted[index] == said.truth[index]
-                image.imshow(explained.images[index])
-                caption(image, f"is {said.labels[said.truth[index]]}", "black")
-                heatmap = explained.heatmaps[index, said.predicted[index]]
-                heat.imshow(overlay(explained.images[index], heatmap))
-                caption(heat, f"said {answer(said, index)}", BLUE if right else ORANGE)
+        figure, panels = grid(len(by_class), 2 * max(map(len, by_class)), 1)
+        for row, indices in zip(panels, by_class, strict=True):
+            for column, index in enumerate(indices.tolist()):
+                left, right = row[2 * column], row[2 * column + 1]
+                predicted, truth = predictions.predicted[index], predictions.truth[index]
+                left.imshow(explained.images[index])
+                caption(left, f"true {predictions.labels[truth]}", "black")
+                heatmap = explained.heatmaps[index, predicted]
+                right.imshow(overlay(explained.images[index], heatmap))
+                colour = BLUE if predicted == truth else ORANGE
+                caption(right, f"predicted {prediction(predictions, index)}", colour)
         save(figure, path)
 
 
-def answer(predictions: Predictions, index: int) -> str:
-    """The predicted class and its probability, cut rather than rounded, so 1 means 1."""
+def prediction(predictions: Predictions, index: int) -> str:
+    """The predicted class and its probability, rounded down, so that 1.000 means 1."""
     k = predictions.predicted[index]
-    share = np.floor(1000 * float(predictions.probabilities[index, k])) / 1000
-    return f"{predictions.labels[k]} {share:.3f}"
+    probability = np.floor(1000 * float(predictions.probabilities[index, k])) / 1000
+    return f"{predictions.labels[k]} {probability:.3f}"
 
 
 def grid(rows: int, columns: int, lines: int) -> tuple[Figure, np.ndarray]:
-    """A figure with bare axes (rows, columns) for images, and `lines` of words above each."""
-    gap = MARGIN + lines * LINE
+    """A figure with empty axes (rows, columns) and `lines` of text above each."""
+    gap = MARGIN + lines * LINE_HEIGHT
     width, height = columns * (SIDE + MARGIN) + MARGIN, rows * (SIDE + gap) + MARGIN
     figure = Figure(figsize=(width, height))
-    places = {
+    layout = {
         "left": MARGIN / width,
         "right": 1 - MARGIN / width,
         "bottom": MARGIN / height,
@@ -94,17 +96,17 @@ def grid(rows: int, columns: int, lines: int) -> tuple[Figure, np.ndarray]:
         "wspace": MARGIN / SIDE,
         "hspace": gap / SIDE,
     }
-    panels = figure.subplots(rows, columns, squeeze=False, gridspec_kw=places)
+    panels = figure.subplots(rows, columns, squeeze=False, gridspec_kw=layout)
     for axes in panels.flat:
         axes.set_axis_off()
     return figure, panels
 
 
-def caption(axes: Axes, words: str, colour: str, line: int = 0) -> None:
-    """Words over an image, `line` lines up, cut in the middle where they are long."""
-    words = words if len(words) <= 22 else f"{words[:9]}…{words[-12:]}"
+def caption(axes: Axes, text: str, colour: str, line: int = 0) -> None:
+    """Write text above an image, `line` lines up; shorten long text in the middle."""
+    text = text if len(text) <= 22 else f"{text[:9]}…{text[-12:]}"
     axes.annotate(
-        words,
+        text,
         (0.5, 1),
         xycoords="axes fraction",
         xytext=(0, 4 + 11 * line),

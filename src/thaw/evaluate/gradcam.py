@@ -1,4 +1,4 @@
-"""Where the network looks: heat maps for a fixed list of test images, and how they are shown."""
+"""Compute Grad-CAM heatmaps for a fixed list of test images, and overlay them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from thaw.evaluate.predictions import (
 )
 from thaw.files import atomic_write
 
-# Nine colours of matplotlib's "inferno", whose lightness rises evenly with the value.
+# Nine colours of matplotlib's "inferno", which is perceptually uniform.
 VALUES = np.linspace(0, 1, 9)
 COLOURS = np.array(
     [
@@ -33,22 +33,22 @@ COLOURS = np.array(
     ],
     dtype=np.float64,
 )
-STRONGEST = 0.75  # opacity where the heat is greatest
+MAX_OPACITY = 0.75  # at the maximum of the heatmap
 
 
 class Explained(NamedTuple):
-    """N images with what the bundle says of them and why."""
+    """N images with their predictions and heatmaps."""
 
     predictions: Predictions
-    images: np.ndarray  # uint8 (N, S, S, 3), as the network saw them
-    heatmaps: np.ndarray  # float32 (N, C, h, w), 0 or more
+    images: np.ndarray  # uint8 (N, S, S, 3), the network's input
+    heatmaps: np.ndarray  # float32 (N, C, h, w), not negative
 
 
 def choose(rows: Iterable[dict[str, Any]], labels: list[str], per_class: int) -> list[str]:
-    """Names of the first `per_class` images of each class by SHA-256.
+    """Names of the first `per_class` images of each class, in order of SHA-256.
 
-    rows: name, label and sha256 of the test split. The order has nothing to do with what the
-    images show, so nobody picked them, and a new image shifts the list by one at most.
+    rows: name, label and sha256 of the test split. The order is independent of the content, so
+    nobody chose the images, and adding an image changes at most one of them.
     """
     ordered = sorted(rows, key=lambda row: (row["sha256"], row["name"]))
     return [
@@ -59,11 +59,10 @@ def choose(rows: Iterable[dict[str, Any]], labels: list[str], per_class: int) ->
 
 
 def explain(predictor: Predictor, rows: list[dict[str, Any]]) -> Explained:
-    """Run the bundle over rows of the test split (name, label, bytes); raises ThawError at none."""
+    """Run the bundle on test rows (name, label, bytes). Raises ThawError if there are none."""
     if not rows:
         raise ThawError(
-            "there must be a test image to explain, but there is none: raise "
-            "evaluate.explain_per_class or split.test"
+            "at least one test image is needed to explain, but there is none: raise split.test"
         )
     images = np.stack([predictor.decode(row["bytes"]) for row in rows])
     probabilities, heatmaps = predictor.predict(images)
@@ -75,7 +74,7 @@ def explain(predictor: Predictor, rows: list[dict[str, Any]]) -> Explained:
 
 
 def write_explained(folder: Path, explained: Explained) -> None:
-    """Write rows.csv, like predictions.csv, images.npy and heatmaps.npy."""
+    """Write rows.csv (as predictions.csv), images.npy and heatmaps.npy."""
     with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_predictions(temporary / "rows.csv", explained.predictions)
@@ -84,7 +83,7 @@ def write_explained(folder: Path, explained: Explained) -> None:
 
 
 def read_explained(folder: Path) -> Explained:
-    """Read what write_explained wrote."""
+    """Read a folder that `write_explained` wrote."""
     return Explained(
         read_predictions(folder / "rows.csv"),
         np.load(folder / "images.npy"),
@@ -92,19 +91,19 @@ def read_explained(folder: Path) -> Explained:
     )
 
 
-def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay one Grad-CAM map (Selvaraju et al. 2017, eq. 2) over its image.
+def overlay(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    """Overlay a Grad-CAM heatmap (Selvaraju et al. 2017, eq. 2) on its image.
 
-    image: uint8 RGB (H, W, 3); heat: float (h, w), 0 or more, of any scale. Returns uint8 RGB
-    (H, W, 3): the map stretched bilinearly, divided by its maximum, coloured from dark to light,
-    and the more opaque the hotter. A map of zeros leaves the image as it is.
+    image: uint8 RGB (H, W, 3); heatmap: float (h, w), not negative, any scale. Returns uint8 RGB
+    (H, W, 3). The heatmap is resized bilinearly and divided by its maximum; colour and opacity
+    follow its values. A heatmap of zeros returns the image.
     """
     height, width = image.shape[:2]
-    stretched = Image.fromarray(heat.astype(np.float32)).resize(
+    resized = Image.fromarray(heatmap.astype(np.float32)).resize(
         (width, height), Image.Resampling.BILINEAR
     )
-    warmth = np.asarray(stretched, dtype=np.float64).clip(min=0)
-    warmth = warmth / warmth.max() if warmth.max() > 0 else warmth
-    colour = np.stack([np.interp(warmth, VALUES, channel) for channel in COLOURS.T], axis=-1)
-    opacity = STRONGEST * warmth[..., None]
+    values = np.asarray(resized, dtype=np.float64).clip(min=0)
+    values = values / values.max() if values.max() > 0 else values
+    colour = np.stack([np.interp(values, VALUES, channel) for channel in COLOURS.T], axis=-1)
+    opacity = MAX_OPACITY * values[..., None]
     return np.rint((1 - opacity) * image + opacity * colour).astype(np.uint8)

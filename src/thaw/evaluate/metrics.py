@@ -1,4 +1,4 @@
-"""What a classifier is worth: pure functions over arrays that yield (name, value).
+"""Compute metrics of a classifier: pure functions over arrays that yield (name, value).
 
 Shapes: truth, int (N,), class indices; probabilities, float (N, C); labels, C class names.
 """
@@ -14,13 +14,13 @@ from thaw.evaluate.calibration import expected_calibration_error
 from thaw.evaluate.predictions import Predictions
 
 Metrics = Iterator[tuple[str, Any]]
-SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
+TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
 
 
 def evaluate(val: Predictions, test: Predictions, bins: int) -> Metrics:
-    """Every measure of metrics/eval.json that the predictions determine.
+    """All metrics of metrics/eval.json that depend on predictions.
 
-    All are of `test` but threshold and val_accuracy; no choice looks at `test`.
+    All are on `test`, except threshold and val_accuracy. No choice uses `test`.
     """
     yield from accuracy(test.truth, test.probabilities)
     yield from loss(test.truth, test.probabilities)
@@ -33,22 +33,22 @@ def evaluate(val: Predictions, test: Predictions, bins: int) -> Metrics:
 
 
 def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
-    """The share of right answers, with its 95 % interval (Wilson 1927)."""
-    right = int(np.sum(probabilities.argmax(axis=1) == truth))
-    interval = binomtest(right, len(truth)).proportion_ci(0.95, method="wilson")
-    yield "accuracy", right / len(truth)
+    """Accuracy with its 95 % Wilson interval (Wilson 1927)."""
+    correct = int(np.sum(probabilities.argmax(axis=1) == truth))
+    interval = binomtest(correct, len(truth)).proportion_ci(0.95, method="wilson")
+    yield "accuracy", correct / len(truth)
     yield "accuracy_low", float(interval.low)
     yield "accuracy_high", float(interval.high)
 
 
 def loss(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
-    """The mean negative log-likelihood, in nats."""
+    """Mean negative log-likelihood, in nats."""
     of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    yield "loss", float(-np.mean(np.log(np.maximum(of_truth, SMALLEST))))
+    yield "loss", float(-np.mean(np.log(np.maximum(of_truth, TINY))))
 
 
 def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
-    """Area under the ROC curve: of the second class of two, else one against rest, averaged."""
+    """Area under the ROC curve of the second class; of more than two, the one-vs-rest average."""
     areas = [
         roc_auc_score(truth == k, probabilities[:, k]) for k in positives(probabilities.shape[1])
     ]
@@ -56,12 +56,12 @@ def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
 
 
 def positives(classes: int) -> list[int]:
-    """The classes that get a curve of their own: the second of two, or each of more."""
+    """The classes that have a curve: the second of two, or all of more than two."""
     return [1] if classes == 2 else list(range(classes))
 
 
 def thresholding(val: Predictions, test: Predictions) -> Metrics:
-    """The best threshold of val, and the accuracy of test there; None for more than two classes."""
+    """The best threshold on val and test accuracy at it; None for more than two classes."""
     if len(val.labels) != 2:
         yield from (("threshold", None), ("accuracy_at_threshold", None))
         return
@@ -72,11 +72,11 @@ def thresholding(val: Predictions, test: Predictions) -> Metrics:
 
 
 def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
-    """The threshold of highest accuracy when scores above it are called 1.
+    """The threshold with the highest accuracy if scores above it predict class 1.
 
-    truth: 0 or 1, (N,); scores: probabilities of class 1, (N,). The candidates lie midway between
-    neighbours among 0, the scores and 1; of equals, the one nearest 0.5. At 1, the last
-    candidate, even a score that was rounded to 1 is not called 1.
+    truth: 0 or 1, (N,); scores: probabilities of class 1, (N,). The candidates are the midpoints
+    between consecutive values of 0, the scores and 1, and 1 itself, at which nothing is predicted
+    as class 1. Of equally accurate candidates, the one closest to 0.5 is returned.
     """
     scores = scores.astype(np.float64)
     order = np.argsort(scores, kind="stable")
@@ -84,13 +84,13 @@ def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
     candidates = np.append((ends[:-1] + ends[1:]) / 2, 1.0)
     below = np.searchsorted(scores[order], candidates, side="right")
     ones_up_to = np.concatenate([[0], np.cumsum(truth[order])])
-    right = (below - ones_up_to[below]) + (ones_up_to[-1] - ones_up_to[below])
-    best = candidates[right == right.max()]
+    correct = (below - ones_up_to[below]) + (ones_up_to[-1] - ones_up_to[below])
+    best = candidates[correct == correct.max()]
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
 def per_class(truth: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> Metrics:
-    """Precision, recall and F1, averaged over the classes and for each; 0 where undefined."""
+    """Precision, recall and F1: macro averages and per class; 0 where undefined."""
     columns = precision_recall_fscore_support(
         truth, probabilities.argmax(axis=1), labels=range(len(labels)), zero_division=0
     )

@@ -1,4 +1,4 @@
-"""The overview: one look at how training went and what came of it."""
+"""Draw the overview of training and evaluation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +16,14 @@ from matplotlib.ticker import MaxNLocator
 from thaw.evaluate.predictions import Predictions
 from thaw.files import atomic_write
 
-# Okabe and Ito (2008): told apart with every kind of colour vision.
+# Okabe and Ito (2008): distinguishable with any kind of colour vision.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 PALETTE = [BLUE, ORANGE, GREEN, PINK, SKY, "#E69F00", "#000000"]
 GREY = "#666666"
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so all machines draw the same
     "font.size": 10,
-    "text.parse_math": False,  # a class name may hold dollar signs
+    "text.parse_math": False,  # class names may contain dollar signs
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -36,7 +36,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
-FEW = 12  # classes whose names and counts can still be read
+MAX_LABELLED = 12  # classes whose names and counts are readable
 
 
 def draw_overview(
@@ -45,7 +45,7 @@ def draw_overview(
     test: Predictions,
     tables: Mapping[str, pd.DataFrame],
 ) -> None:
-    """Draw learning curves, confusion, ROC, precision-recall, calibration and class bars as PNG.
+    """Draw learning curves, confusion matrix, ROC, PR, reliability and per-class metrics as PNG.
 
     metrics: those of metrics/eval.json; tables: learning_curves, roc, precision_recall,
     calibration and per_class, as thaw.evaluate.tables reads them.
@@ -59,30 +59,31 @@ def draw_overview(
         draw_learning(axes["loss"], tables["learning_curves"], "loss")
         draw_learning(axes["accuracy"], tables["learning_curves"], "accuracy")
         draw_confusion(axes["confusion"], test)
-        draw_curves(axes["roc"], tables["roc"], "ROC")
+        draw_curves(axes["roc"], tables["roc"], "ROC curve")
         axes["roc"].plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-        draw_curves(axes["recall"], tables["precision_recall"], "Precision and recall")
-        draw_calibration(axes["calibration"], tables["calibration"])
-        draw_classes(axes["classes"], tables["per_class"])
+        draw_curves(axes["recall"], tables["precision_recall"], "Precision-recall curve")
+        draw_reliability(axes["calibration"], tables["calibration"])
+        draw_per_class(axes["classes"], tables["per_class"])
         save(figure, path)
 
 
 def headline(metrics: Mapping[str, Any]) -> str:
-    """The accuracy on test with its interval, in words."""
-    right, low, high = (
+    """Test accuracy with its interval, as a sentence."""
+    accuracy, low, high = (
         f"{100 * metrics[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    return f"{right} % of {metrics['n']:,} test images right (95 % interval {low} to {high} %)"
+    n = metrics["n"]
+    return f"Accuracy {accuracy} % on {n:,} test images (95 % Wilson interval {low} to {high} %)"
 
 
 def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
-    """Train and val over the epochs, with a line where the second phase begins."""
-    for part, colour, marker in (("train", BLUE, "o"), ("val", ORANGE, "s")):
-        values = history[f"{part}_{measure}"]
-        axes.plot(history["epoch"], values, color=colour, marker=marker, markersize=4, label=part)
-    for row in switches(history).itertuples():
+    """Plot train and val over epochs, with a vertical line where a phase begins."""
+    for split, colour, marker in (("train", BLUE, "o"), ("val", ORANGE, "s")):
+        values = history[f"{split}_{measure}"]
+        axes.plot(history["epoch"], values, color=colour, marker=marker, markersize=4, label=split)
+    for row in phase_starts(history).itertuples():
         axes.axvline(row.epoch - 0.5, color=GREY, linestyle=":", linewidth=1.5)
-        late = row.epoch > history["epoch"].max() / 2  # more room before the line than behind it
+        late = row.epoch > history["epoch"].max() / 2  # more room left of the line
         axes.annotate(
             f"{row.phase} →",
             (row.epoch - 0.5, 1),
@@ -100,22 +101,22 @@ def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
     axes.legend(loc="best")
 
 
-def switches(history: pd.DataFrame) -> pd.DataFrame:
-    """The first epoch of each phase but the first."""
+def phase_starts(history: pd.DataFrame) -> pd.DataFrame:
+    """The first epoch of each phase except the first phase."""
     return history[history["phase"] != history["phase"].shift()].iloc[1:]
 
 
-def short(label: str) -> str:
-    """A class name that fits beside an axis."""
+def shorten(label: str) -> str:
+    """Shorten a class name to fit beside an axis."""
     return label if len(label) <= 14 else f"{label[:13]}…"
 
 
 def draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
-    """One line a class; the table's last two columns are x and y, from 0 to 1."""
+    """Plot one line per class; the last two columns of the table are x and y, from 0 to 1."""
     x, y = table.columns[-2:]
     classes = table.groupby("class", sort=False)
     for label, points in classes:
-        axes.plot(points[x], points[y], label=short(label), clip_on=False)
+        axes.plot(points[x], points[y], label=shorten(label), clip_on=False)
     axes.set(
         title=title,
         xlabel=x.replace("_", " "),
@@ -123,22 +124,22 @@ def draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
         xlim=(0, 1),
         ylim=(0, 1.02),
     )
-    if len(classes) <= FEW:
-        axes.legend(loc="lower right" if title == "ROC" else "lower left")
+    if len(classes) <= MAX_LABELLED:
+        axes.legend(loc="lower right" if title == "ROC curve" else "lower left")
 
 
 def draw_confusion(axes: Axes, test: Predictions) -> None:
-    """Counts, each row shaded by its share of the true class."""
+    """Draw counts; each cell is shaded by its fraction of the true class."""
     classes = len(test.labels)
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (test.truth, test.predicted), 1)
-    share = counts / counts.sum(axis=1, keepdims=True)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set(title="Confusion", xlabel="predicted", ylabel="true")
+    fractions = counts / counts.sum(axis=1, keepdims=True)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set(title="Confusion matrix", xlabel="predicted label", ylabel="true label")
     axes.grid(visible=False)
-    if classes > FEW:
+    if classes > MAX_LABELLED:
         return
-    names = [short(label) for label in test.labels]
+    names = [shorten(label) for label in test.labels]
     axes.set_xticks(range(classes), names, rotation=0 if classes <= 4 else 30)
     axes.set_yticks(range(classes), names)
     for row, column in np.ndindex(counts.shape):
@@ -148,45 +149,50 @@ def draw_confusion(axes: Axes, test: Predictions) -> None:
             f"{counts[row, column]:,}",
             ha="center",
             va="center",
-            color="white" if share[row, column] > 0.5 else "black",
+            color="white" if fractions[row, column] > 0.5 else "black",
             fontsize=16 if classes <= 3 else 9,
         )
 
 
-def draw_calibration(axes: Axes, bins: pd.DataFrame) -> None:
-    """Accuracy over confidence, above bars of the share of images that each bin rests on."""
+def draw_reliability(axes: Axes, bins: pd.DataFrame) -> None:
+    """Plot accuracy over confidence, and bars with the fraction of images in each bin."""
     width = bins["upper"] - bins["lower"]
-    share = bins["count"] / bins["count"].sum()
+    fractions = bins["count"] / bins["count"].sum()
     bars = axes.bar(
-        bins["lower"], share, 0.9 * width, align="edge", color="#CFE3F1", label="share of images"
+        bins["lower"],
+        fractions,
+        0.9 * width,
+        align="edge",
+        color="#CFE3F1",
+        label="fraction of images",
     )
-    if len(bins) <= FEW:
+    if len(bins) <= MAX_LABELLED:
         axes.bar_label(bars, bins["count"], fontsize=8, color=GREY, padding=1)
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
     axes.plot(
         bins["confidence"], bins["accuracy"], "o-", color=BLUE, markersize=5, label="accuracy"
     )
-    axes.set(title="Calibration", xlabel="confidence", ylabel="accuracy")
+    axes.set(title="Reliability diagram", xlabel="confidence", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(loc="upper left")
 
 
-def draw_classes(axes: Axes, classes: pd.DataFrame) -> None:
-    """Precision, recall and F1 of each class, as bars."""
-    place = np.arange(len(classes))
+def draw_per_class(axes: Axes, classes: pd.DataFrame) -> None:
+    """Draw precision, recall and F1 of each class as bars."""
+    positions = np.arange(len(classes))
     for k, (name, colour) in enumerate((("precision", BLUE), ("recall", ORANGE), ("f1", GREEN))):
-        bars = axes.barh(place + 0.27 * (k - 1), classes[name], 0.25, color=colour, label=name)
+        bars = axes.barh(positions + 0.27 * (k - 1), classes[name], 0.25, color=colour, label=name)
         if len(classes) <= 4:
             axes.bar_label(bars, fmt="%.3f", padding=-36, color="white", fontsize=9)
-    axes.set(title="Classes", xlim=(0, 1))
+    axes.set(title="Per-class metrics", xlim=(0, 1))
     axes.grid(visible=False, axis="y")
     axes.invert_yaxis()
-    named = len(classes) <= 2 * FEW
-    axes.set_yticks(place, [short(label) if named else "" for label in classes["class"]])
+    named = len(classes) <= 2 * MAX_LABELLED
+    axes.set_yticks(positions, [shorten(label) if named else "" for label in classes["class"]])
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, columnspacing=1)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, with nothing in it that varies between runs."""
+    """Write a figure as PNG; the same figure gives the same bytes."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})

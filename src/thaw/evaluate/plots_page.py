@@ -1,4 +1,4 @@
-"""The page that `dvc plots show` fills, with its scripts inside, so that it needs no network."""
+"""Write the HTML template for `dvc plots show`, with its scripts inlined for offline use."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import vl_convert
 
 from thaw.files import atomic_write
 
-VEGA_LITE = "5.21"  # the newest of version 5, in which DVC's plot templates are written
+VEGA_LITE = "5.21"  # the newest of version 5, which DVC's plot templates need
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -31,10 +31,10 @@ SCRIPTS
 
 
 def write_page(path: Path) -> None:
-    """Write the template that DVC's setting `plots.html_template` names.
+    """Write the template that DVC's option `plots.html_template` names.
 
-    DVC puts the plots in place of {plot_divs}; the scripts of vega, vega-lite and vega-embed,
-    which its own template fetches from a server, are written into the page instead.
+    DVC replaces {plot_divs} by the plots. DVC's own template loads vega, vega-lite and vega-embed
+    from a server; here they are part of the page.
     """
     scripts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
     with atomic_write(path) as temporary:

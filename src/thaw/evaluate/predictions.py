@@ -1,4 +1,4 @@
-"""What the bundle says of each image: the one table that metrics and plots are made from."""
+"""Predict with the bundle, and store the table from which metrics and plots are made."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from thaw.errors import ThawError
 from thaw.files import atomic_write
 from thaw.parallel import batched
 
-BATCH = 64  # images decoded at a time, which bounds memory
-FACTS = ["name", "label", "split", "predicted"]
+BATCH = 64  # images in memory at a time
+COLUMNS = ["name", "label", "split", "predicted"]
 
 
 class Predictor(Protocol):
-    """What is asked of whatever runs the bundle; see thaw.serving.predictor."""
+    """The interface to a bundle. Passed in, because this package must not import serving."""
 
     labels: list[str]
 
@@ -26,12 +26,12 @@ class Predictor(Protocol):
         """Encoded image → uint8 RGB (S, S, 3)."""
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (N, S, S, 3) → probabilities (N, C) and heat maps (N, C, h, w), float32."""
+        """uint8 (N, S, S, 3) → probabilities (N, C) and heatmaps (N, C, h, w), float32."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of N images over C classes, beside what is true."""
+    """True labels and predicted probabilities of N images over C classes."""
 
     labels: list[str]  # C class names, in the order of the bundle's outputs
     names: list[str]  # N
@@ -41,17 +41,17 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """int64 (N,): the most probable class, the first of equals; what serving says too."""
+        """int64 (N,): the most probable class, the first of equals, as in serving."""
         return self.probabilities.argmax(axis=1)
 
     def subset(self, split: str) -> "Predictions":
-        """The images of one split; raises ThawError when a class has none."""
+        """The images of one split. Raises ThawError if a class has none."""
         here = self.split == split
-        absent = [c for k, c in enumerate(self.labels) if k not in self.truth[here]]
-        if absent:
+        missing = [c for k, c in enumerate(self.labels) if k not in self.truth[here]]
+        if missing:
             raise ThawError(
-                f"{split} must hold an image of every class, but has none of "
-                f"{', '.join(absent)}: add images or raise split.{split}"
+                f"{split} must contain every class, but has no image of "
+                f"{', '.join(missing)}: add images or raise split.{split}"
             )
         names = [name for name, chosen in zip(self.names, here, strict=True) if chosen]
         return Predictions(
@@ -61,42 +61,43 @@ class Predictions:
     def table(self) -> pd.DataFrame:
         """Columns name, label, split, predicted, and p_<class> for each class."""
         labels = np.array(self.labels, dtype=object)
-        facts = (self.names, labels[self.truth], self.split, labels[self.predicted])
-        table = pd.DataFrame(dict(zip(FACTS, facts, strict=True)))
-        columns = [f"p_{label}" for label in self.labels]
-        return table.join(pd.DataFrame(self.probabilities, columns=columns))
+        values = (self.names, labels[self.truth], self.split, labels[self.predicted])
+        table = pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
+        classes = [f"p_{label}" for label in self.labels]
+        return table.join(pd.DataFrame(self.probabilities, columns=classes))
 
 
 def predict(
     predictor: Predictor, rows: Iterable[dict[str, Any]], split: Mapping[str, str]
 ) -> Predictions:
-    """Run the bundle over those rows (name, label, bytes) that `split` has in val or test.
+    """Predict the rows (name, label, bytes) of val and test.
 
-    `split` maps a name to "train", "val" or "test". Raises ThawError for a label that the bundle
-    does not know, and for a probability that is not finite.
+    split: name → "train", "val" or "test". Raises ThawError for a label that the bundle does not
+    have and for a probability that is not finite.
     """
-    scored = (row for row in rows if split[row["name"]] != "train")
+    held_out = (row for row in rows if split[row["name"]] != "train")
     total = sum(part != "train" for part in split.values())
     names, truth, probabilities = [], [], []
     with tqdm(total=total, desc="evaluate", unit="image", mininterval=1) as progress:
-        for batch in batched(scored, BATCH):
+        for batch in batched(held_out, BATCH):
             images = np.stack([predictor.decode(row["bytes"]) for row in batch])
             probabilities.append(predictor.predict(images)[0])
             names += [row["name"] for row in batch]
             truth += [index_of(row["label"], predictor.labels) for row in batch]
             progress.update(len(batch))
     if not names:
-        raise ThawError("val and test must hold images, but are empty: add images")
-    found = np.concatenate(probabilities)
-    if not np.isfinite(found).all():
-        bad = names[int(np.argmin(np.isfinite(found).all(axis=1)))]
-        raise ThawError(f"probabilities must be finite, but {bad} has others: train again")
+        raise ThawError("val and test must contain images, but are empty: add images")
+    joined = np.concatenate(probabilities)
+    finite = np.isfinite(joined).all(axis=1)
+    if not finite.all():
+        first = names[int(np.argmin(finite))]
+        raise ThawError(f"probabilities must be finite, but those of {first} are not: train again")
     splits = np.array([split[name] for name in names], dtype=object)
-    return Predictions(list(predictor.labels), names, splits, np.array(truth), found)
+    return Predictions(list(predictor.labels), names, splits, np.array(truth), joined)
 
 
 def index_of(label: str, labels: list[str]) -> int:
-    """The class index of `label`; raises ThawError when the bundle has no such class."""
+    """The index of `label`. Raises ThawError if the bundle has no such class."""
     if label not in labels:
         raise ThawError(
             f"labels must be among the bundle's {', '.join(labels)}, but one is {label}: "
@@ -106,17 +107,17 @@ def index_of(label: str, labels: list[str]) -> int:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the table as CSV; each float32 in the shortest form that reads back as itself."""
+    """Write the table as CSV; float32 values survive the round trip exactly."""
     with atomic_write(path) as temporary:
         predictions.table().to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what write_predictions wrote, to the last bit."""
-    columns = list(pd.read_csv(path, nrows=0).columns[len(FACTS) :])
+    """Read a file that `write_predictions` wrote."""
+    columns = list(pd.read_csv(path, nrows=0).columns[len(COLUMNS) :])
     table = pd.read_csv(
         path,
-        dtype=dict.fromkeys(FACTS, str) | dict.fromkeys(columns, np.float64),
+        dtype=dict.fromkeys(COLUMNS, str) | dict.fromkeys(columns, np.float64),
         keep_default_na=False,  # a class may be called "None" or "NA"
     )
     labels = [column.removeprefix("p_") for column in columns]
