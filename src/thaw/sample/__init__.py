@@ -1,4 +1,5 @@
-"""The offline sample: drawn images and a base pre-trained on drawings. May import parallel, files.
+"""The offline sample: drawn images, and a base pre-trained on drawings.
 
-`drawing` is shared; `generate` draws cats and dogs, `things` all else; `pretrain` makes the base.
+May import `thaw.parallel` and `thaw.files`. `drawing` is shared, `generate` draws cats and dogs,
+`things` draws other classes, `pretrain` trains the base.
 """

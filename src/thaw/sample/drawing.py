@@ -1,4 +1,4 @@
-"""Drawing that cats, dogs and other things share: scenes, coats, animals, light and noise."""
+"""Draw scenes, coats and animals, and add light and noise."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from scipy.ndimage import gaussian_filter
 
-SCALE = 2  # drawn so much larger, then reduced, which smooths the edges
+SCALE = 2  # supersampling, against jagged edges
 Colour = tuple[int, int, int]
 
 
 class Head(NamedTuple):
-    """Where a head is drawn, in pixels."""
+    """Position of a head, in pixels."""
 
     centre: tuple[float, float]
     half: float  # half of its width
@@ -20,20 +20,20 @@ class Head(NamedTuple):
 
 
 def colour(rng: np.random.Generator, low: int = 30, high: int = 225) -> Colour:
-    """Any colour."""
+    """Draw a random colour."""
     red, green, blue = rng.integers(low, high, 3)
     return int(red), int(green), int(blue)
 
 
 def shade(base: Colour, factor: float) -> Colour:
-    """The colour, darker (below 1) or lighter (above 1)."""
+    """Make a colour darker (factor below 1) or lighter (above 1)."""
     red, green, blue = (int(np.clip(value * factor, 0, 255)) for value in base)
     return red, green, blue
 
 
 def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> np.ndarray:
-    """Smooth noise of about unit deviation, float (height, width)."""
-    step = max(1, int(sigma / 2))  # coarse noise is made small and enlarged, which is quicker
+    """Smooth noise with a standard deviation of about 1, float (height, width)."""
+    step = max(1, int(sigma / 2))  # coarse noise is made small and upsampled, which is faster
     small = (-(-size[1] // step), -(-size[0] // step))
     field = gaussian_filter(rng.standard_normal(small, np.float32), sigma / step, mode="wrap")
     field = np.asarray(Image.fromarray(field).resize(size, Image.Resampling.BILINEAR))
@@ -41,7 +41,7 @@ def noise(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> np.n
 
 
 def scene(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """A background: a wall or sky over a floor or meadow, with a few things standing about."""
+    """Draw a background: a wall or sky above a floor or meadow, with some objects."""
     width, height = size
     top, bottom = np.array(colour(rng)), np.array(colour(rng))
     blend = np.linspace(0, 1, height)[:, None, None]
@@ -61,7 +61,7 @@ def scene(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 
 
 def clutter(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
-    """One piece of furniture, a plant, a ball or a frame, somewhere."""
+    """Draw a box, a ball, a plant or a triangle at a random position."""
     width, height = size
     x, y = rng.uniform(0, width), rng.uniform(0, height)
     w, h = rng.uniform(0.08, 0.35, 2) * width
@@ -79,7 +79,7 @@ def clutter(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: tuple[int
 
 
 def coat(rng: np.random.Generator, size: tuple[int, int], base: Colour, kind: str) -> Image.Image:
-    """Fur over the whole size: "solid", "tabby" (stripes), "patches" or "spots"."""
+    """Draw fur of the given size: "solid", "tabby" (stripes), "patches" or "spots"."""
     width, height = size
     pixels = np.full((height, width, 3), base, dtype=float)
     other = np.array(shade(base, rng.choice([0.45, 0.6, 1.5, 1.9])), dtype=float)
@@ -99,7 +99,7 @@ def coat(rng: np.random.Generator, size: tuple[int, int], base: Colour, kind: st
 
 @dataclass(frozen=True)
 class Animal:
-    """The features that tell one animal from another; lengths are fractions of the head's width."""
+    """Features of an animal. Lengths are fractions of the head's width."""
 
     ears: str  # "pointed", "round", "long", "floppy", "folded" or "none"
     ear_length: float
@@ -107,18 +107,18 @@ class Animal:
     muzzle_length: float
     nose: float
     eye: float
-    slit: bool  # narrow upright pupils
+    slit: bool  # vertical pupils
     whiskers: bool
     tongue: bool
     tail: str  # "thin", "thick", "bushy" or "none"
-    head_height: float  # of its width
+    head_height: float  # fraction of its width
     coat: Colour
     pattern: str
     pose: str  # "head", "sitting" or "side"
 
 
 def animal(rng: np.random.Generator, looks: Animal, size: int) -> Image.Image:
-    """The animal on a transparent square of `size` pixels, standing on its lower edge."""
+    """Draw the animal on a transparent square of `size` pixels, standing on its lower edge."""
     layer = Image.new("RGBA", (size, size))
     fur = coat(rng, (size, size), looks.coat, looks.pattern)
     if looks.pose == "head":
@@ -134,14 +134,14 @@ def animal(rng: np.random.Generator, looks: Animal, size: int) -> Image.Image:
 
 
 def _paste(layer: Image.Image, fur: Image.Image, kind: str, points: list, rim: float) -> None:
-    """Fill a shape with fur, with a darker edge `rim` pixels wide so that it stands out."""
+    """Fill a shape with fur, with a darker outline `rim` pixels wide."""
     mask = Image.new("L", layer.size)
     draw = ImageDraw.Draw(mask)
     getattr(draw, kind)(points, fill=255)
     left, top, right, bottom = mask.getbbox() or (0, 0, 1, 1)
     width, height = mask.size
     blur = max(1, round(rim))
-    room = blur + 4  # what the filters reach
+    room = blur + 4  # the reach of the filters
     box = (
         max(0, left - room),
         max(0, top - room),
@@ -304,7 +304,7 @@ def _muzzle(rng, layer, fur, looks, head: Head) -> None:
 
 
 def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The subject, tilted and somewhere in a scene, at times behind something, in some light."""
+    """Place the subject in a scene with random tilt, position, occlusion and light."""
     large = (size[0] * SCALE, size[1] * SCALE)
     image = scene(rng, large)
     side = int(min(large) * rng.uniform(0.78, 1.05))
@@ -321,7 +321,7 @@ def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int
 
 
 def finish(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """Light, a cast of colour, blur and sensor noise."""
+    """Add random light, colour cast, blur and sensor noise."""
     pixels = np.asarray(image, dtype=float) * rng.uniform(0.6, 1.2)
     pixels *= 1 + rng.normal(0, 0.05, 3)
     slope = np.linspace(-1, 1, image.width)[None, :, None] * rng.normal(0, 0.15)

@@ -1,4 +1,4 @@
-"""The sample: an archive of generated cats and dogs, laid out and damaged like the public one."""
+"""Generate the sample: an archive of drawn cats and dogs, with the public archive's faults."""
 
 import io
 import zipfile
@@ -13,8 +13,8 @@ from thaw.files import atomic_write
 from thaw.parallel import cores, map_shards
 from thaw.sample.drawing import Animal, Colour, animal, compose
 
-IMAGES = 400  # a class
-SHARD = 20  # images a process draws at a time
+PER_CLASS = 400  # images
+SHARD_SIZE = 20  # images
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 ORIENTATION = 0x0112  # the EXIF tag
 COATS: list[Colour] = [
@@ -30,7 +30,7 @@ COATS: list[Colour] = [
 
 
 def cat(rng: np.random.Generator) -> Animal:
-    """A cat: pointed ears, a short muzzle, a thin tail; one in twenty has folded ears."""
+    """A cat: pointed ears, a short muzzle, a thin tail; 5 % have folded ears."""
     return Animal(
         ears="folded" if rng.random() < 0.05 else "pointed",
         ear_length=rng.uniform(0.32, 0.48),
@@ -50,7 +50,7 @@ def cat(rng: np.random.Generator) -> Animal:
 
 
 def dog(rng: np.random.Generator) -> Animal:
-    """A dog: floppy ears, a longer muzzle, a larger nose; one in twelve has pointed ears."""
+    """A dog: floppy ears, a longer muzzle, a larger nose; 8 % have pointed ears."""
     pointed = rng.random() < 0.08
     return Animal(
         ears="pointed" if pointed else str(rng.choice(["floppy", "folded"], p=[0.93, 0.07])),
@@ -80,33 +80,33 @@ def _coat(rng: np.random.Generator) -> Colour:
 
 
 def draw(seed: int, label: str, number: int) -> Image.Image:
-    """Image `number` of a class, which depends on nothing else but the seed."""
+    """Draw image `number` of a class. Depends only on the arguments."""
     rng = np.random.default_rng([seed, list(KINDS).index(label), number])
     width, height = (int(side) for side in rng.integers(128, 192, 2))
     return compose(rng, animal(rng, KINDS[label](rng), 256), (width, height))
 
 
-def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
-    """The image as a file."""
+def encode(image: Image.Image, file_format: str = "JPEG", **options: object) -> bytes:
+    """Encode the image as a file."""
     stream = io.BytesIO()
-    image.save(stream, kind, **({"quality": 90} if kind == "JPEG" else {}) | options)
+    image.save(stream, file_format, **({"quality": 90} if file_format == "JPEG" else {}) | options)
     return stream.getvalue()
 
 
-def _drawn(which: list[tuple[str, int]], seed: int) -> list[bytes]:
-    return [encode(draw(seed, label, number)) for label, number in which]
+def _draw_shard(shard: list[tuple[str, int]], seed: int) -> list[bytes]:
+    return [encode(draw(seed, label, number)) for label, number in shard]
 
 
-def turned(image: Image.Image) -> bytes:
-    """An image stored lying on its side, with the EXIF note that says so."""
+def rotated(image: Image.Image) -> bytes:
+    """Encode an image rotated by 90°, with the EXIF orientation that undoes it."""
     exif = Image.Exif()
-    exif[ORIENTATION] = 6  # to be shown turned clockwise
+    exif[ORIENTATION] = 6  # rotate clockwise to display
     return encode(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
 
 
 def damage(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
-    """What is wrong in the public archive, and some of what can be: further members."""
-    count = IMAGES
+    """Make further members with the faults of the public archive, and others that occur."""
+    count = PER_CLASS
 
     def of(label: str, number: int) -> Image.Image:
         return draw(seed, label, number)
@@ -126,21 +126,21 @@ def damage(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
         f"PetImages/Cat/{count + 7}.jpg": files["PetImages/Cat/7.jpg"],
         f"PetImages/Dog/{count + 8}.jpg": files["PetImages/Cat/8.jpg"],
         f"PetImages/Dog/{count + 9}.jpg": encode(near, quality=70),
-        f"PetImages/Cat/{count + 10}.jpg": turned(of("Cat", count + 10)),
+        f"PetImages/Cat/{count + 10}.jpg": rotated(of("Cat", count + 10)),
     }
 
 
 def write_sample(path: Path, seed: int = 0) -> None:
-    """Write the archive: 400 images a class under PetImages/, and the damaged members.
+    """Write the archive: 400 images per class in PetImages/, and the faulty members.
 
     The same seed gives the same bytes.
     """
-    which = [(label, number) for label in KINDS for number in range(IMAGES)]
-    drawn = map_shards(partial(_drawn, seed=seed), which, SHARD, cores())
-    bar = tqdm(drawn, desc="drawing", total=len(which), unit="image", disable=None)
+    items = [(label, number) for label in KINDS for number in range(PER_CLASS)]
+    drawn = map_shards(partial(_draw_shard, seed=seed), items, SHARD_SIZE, cores())
+    bar = tqdm(drawn, desc="drawing", total=len(items), unit="image", disable=None)
     files = {
         f"PetImages/{label}/{number}.jpg": data
-        for (label, number), data in zip(which, bar, strict=True)
+        for (label, number), data in zip(items, bar, strict=True)
     }
     files |= damage(files, seed)
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:

@@ -1,10 +1,10 @@
-"""Pre-train the sample's base, a small MobileNetV2, on generated images of other things.
+"""Pre-train the sample's base, a small MobileNetV2, on drawings of other classes.
 
     python -m thaw.sample.pretrain
 
-draws 300 images of each of fifteen kinds, none of them a cat or a dog, trains a classifier on
-them for 10 epochs, prints its accuracy on 30 further images of each kind, and writes
-base.weights.h5 beside this file. It takes about ten minutes on two cores.
+Draws 300 images of each of fifteen classes, none of them a cat or a dog, trains a classifier for
+10 epochs, prints its accuracy on 30 further images per class, and writes base.weights.h5 next to
+this file. Takes about ten minutes on two cores.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -16,27 +16,27 @@ from tqdm import tqdm
 from thaw.sample.things import THINGS, thing
 
 SEED, SIZE, ALPHA = 7, 128, 0.25
-TRAIN, CHECK = 300, 30  # images a kind
+TRAIN, TEST = 300, 30  # images per class
 EPOCHS, BATCH = 10, 30
 
 
-def _draw(which: tuple[str, int]) -> np.ndarray:
-    kind, number = which
+def _draw(item: tuple[str, int]) -> np.ndarray:
+    kind, number = item
     return thing(np.random.default_rng([SEED, list(THINGS).index(kind), number]), kind, SIZE)
 
 
 def draw_all(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images `first` to `first + count` of each kind: uint8 (N, S, S, 3), labels int (N,)."""
-    which = [(kind, first + number) for number in range(count) for kind in THINGS]
+    """Images `first` to `first + count` of each class: uint8 (N, S, S, 3), labels int (N,)."""
+    items = [(kind, first + number) for number in range(count) for kind in THINGS]
     with ProcessPoolExecutor() as pool:
-        images = list(tqdm(pool.map(_draw, which, chunksize=16), "drawing", len(which)))
+        images = list(tqdm(pool.map(_draw, items, chunksize=16), "drawing", len(items)))
     return np.stack(images), np.tile(np.arange(len(THINGS)), count)
 
 
 def main() -> None:
-    """Draw, train, check and write."""
-    train, check = draw_all(0, TRAIN), draw_all(TRAIN, CHECK)
-    import keras  # after the drawing, so that its processes do not carry TensorFlow
+    """Draw, train, evaluate and write."""
+    train, test = draw_all(0, TRAIN), draw_all(TRAIN, TEST)
+    import keras  # here, so that the processes that draw do not load TensorFlow
 
     keras.utils.set_random_seed(SEED)
     base = keras.applications.MobileNetV2(
@@ -44,7 +44,7 @@ def main() -> None:
     )
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9  # few steps: its statistics must catch up, they are used later
+            layer.momentum = 0.9  # the default adapts the statistics too slowly for few steps
     model = keras.Sequential(
         [
             keras.Input((SIZE, SIZE, 3)),
@@ -63,7 +63,7 @@ def main() -> None:
         metrics=["accuracy"],
     )
     model.fit(*train, batch_size=BATCH, epochs=EPOCHS, verbose=2)
-    print("accuracy on further images:", model.evaluate(*check, verbose=0)[1])
+    print("test accuracy:", model.evaluate(*test, verbose=0)[1])
     base.save_weights(Path(__file__).with_name("base.weights.h5"), overwrite=True)
 
 

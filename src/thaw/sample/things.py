@@ -1,4 +1,4 @@
-"""Other things than cats and dogs, for pre-training the sample's base: fifteen kinds."""
+"""Draw fifteen classes other than cats and dogs, for pre-training the sample's base."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +12,10 @@ CANVAS = 256
 
 
 def _beast(**given: object) -> Callable[[np.random.Generator], Image.Image]:
-    """A drawer of animals with the given features; the others vary."""
+    """Return a function that draws animals with the given features; the others vary."""
 
     def draw(rng: np.random.Generator) -> Image.Image:
-        looks: dict[str, Any] = {
+        features: dict[str, Any] = {
             "ears": "none",
             "ear_length": rng.uniform(0.3, 0.5),
             "muzzle_width": rng.uniform(0.3, 0.6),
@@ -31,7 +31,7 @@ def _beast(**given: object) -> Callable[[np.random.Generator], Image.Image]:
             "pattern": str(rng.choice(["solid", "tabby", "patches", "spots"])),
             "pose": str(rng.choice(["head", "sitting", "side"])),
         }
-        return animal(rng, Animal(**(looks | given)), CANVAS)
+        return animal(rng, Animal(**(features | given)), CANVAS)
 
     return draw
 
@@ -147,5 +147,5 @@ THINGS: dict[str, Callable[[np.random.Generator], Image.Image]] = {
 
 
 def thing(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
-    """An image of one kind of thing in a scene, uint8 (size, size, 3)."""
+    """Draw an image of one class in a scene: uint8 RGB (size, size, 3)."""
     return np.asarray(compose(rng, THINGS[kind](rng), (size, size)))
