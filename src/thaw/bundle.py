@@ -1,4 +1,4 @@
-"""The bundle: the one thing that is evaluated, explained and served."""
+"""Write, check and read a bundle: the artefact that is evaluated, explained and served."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,10 @@ MODEL, LABELS, MANIFEST = "model.onnx", "labels.json", "manifest.json"
 
 
 def write_bundle(folder: Path, model: bytes, labels: list[str], manifest: dict[str, Any]) -> None:
-    """Write a bundle: the ONNX `model`, the labels, and a manifest with the hash of each.
+    """Write a bundle: the ONNX `model`, the labels, and a manifest with their hashes.
 
     The model maps uint8 RGB `images` (N, S, S, 3) to `probabilities` (N, C) and `heatmaps`
-    (N, C, h, w), both float32. The manifest gets the labels and hashes beside what is given.
+    (N, C, h, w), both float32. The labels and the hashes are added to `manifest`.
     """
     with atomic_write(folder) as temporary:
         temporary.mkdir()
@@ -25,11 +25,11 @@ def write_bundle(folder: Path, model: bytes, labels: list[str], manifest: dict[s
 
 
 def check_bundle(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle whose parts are undamaged; otherwise ThawError names the fault."""
+    """Return the manifest. Raises ThawError if a part of the bundle is missing or damaged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ThawError(f"no bundle in {folder}: make one with `dvc repro export`") from None
+        raise ThawError(f"{folder} has no bundle: make one with `dvc repro export`") from None
     except ValueError:
         raise ThawError(
             f"{folder}/{MANIFEST} must be JSON, but is damaged: make the bundle again with "
@@ -46,5 +46,5 @@ def check_bundle(folder: Path) -> dict[str, Any]:
 
 
 def read_labels(folder: Path) -> list[str]:
-    """The class names of a bundle, in the order of its outputs."""
+    """Class names of a bundle, in the order of its outputs."""
     return json.loads((folder / LABELS).read_text(encoding="utf-8"))

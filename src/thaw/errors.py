@@ -1,5 +1,5 @@
-"""The one exception that reaches the user as a message instead of a traceback."""
+"""The exception that is shown to the user as a message, without traceback."""
 
 
 class ThawError(Exception):
-    """Something the user can mend: the rule, what was received, and what to do, in one line."""
+    """An error that the user can fix. One line: the rule, what was received, what to do."""

@@ -1,4 +1,4 @@
-"""Atomic writes, and the hashes of files."""
+"""Write files atomically, and hash them."""
 
 import glob
 import hashlib
@@ -18,11 +18,10 @@ TEMPORARY = ".tmp"
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success rename what was written there to `path`.
+    """Yield a temporary path in the folder of `path`; on success, rename it to `path`.
 
-    Works for a file and for a folder. When the block raises, the temporary is removed and
-    whatever stood at `path` stays. A killed process leaves the temporary behind: see
-    `remove_temporaries`.
+    Works for files and folders. If the block raises, the temporary is deleted and `path` is
+    unchanged. A killed process leaves the temporary behind; see `remove_temporaries`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,33 +37,33 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def remove_temporaries(path: str | Path) -> None:
-    """Remove what killed processes left of an `atomic_write` to `path`.
+    """Delete the temporaries of killed `atomic_write`s to `path`.
 
-    Only for the one writer of `path`: it would remove the temporary of another that still runs.
+    Call it only in the one writer of `path`: it would delete those of another running writer too.
     """
     path = Path(path)
-    random = 8 * "?"  # the characters that mkdtemp adds
+    random = 8 * "?"  # mkdtemp adds eight characters
     for folder in path.parent.glob(f".{glob.escape(path.name)}.{random}{TEMPORARY}"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as indented JSON; a NaN or infinity raises ValueError."""
+    """Write `content` as indented JSON. Raises ValueError for a NaN or an infinity."""
     with atomic_write(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def sha256_of(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_sha256(key: str, name: str | Path, found: str, expected: str) -> None:
-    """Raise ThawError unless `found`, the hash of `name`, is what the param `key` states."""
+    """Raise ThawError unless `found`, the hash of `name`, equals the param `key`."""
     if found != expected.lower():
         raise ThawError(
-            f"{key} is {expected}, but {name} has {found}: it is another file, or it changed; "
-            f"get the right one, or correct {key}"
+            f"{key} is {expected}, but {name} has {found}: it is another file or it changed; get "
+            f"the right file, or correct {key}"
         )

@@ -1,4 +1,4 @@
-"""Work over consecutive shards of items, here or in a pool of processes, with results in order."""
+"""Map a function over shards of items, in this process or in several, in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def cores() -> int:
-    """Processor cores this process may use, by its affinity and its container's limits."""
+    """Number of cores that this process may use, by its affinity and its container's limits."""
     return joblib.cpu_count()
 
 
@@ -23,27 +23,26 @@ def map_shards(
 ) -> Iterator[R]:
     """Yield what `work` returns for each shard of `size` items, in the order of the items.
 
-    `work` must be a pure function that pickles, so that the result is the same for any number of
-    workers; one worker runs in this process. Items are read only a few shards ahead of what was
-    yielded, which bounds memory.
+    `work` must be a pure, picklable function; the result is the same for any number of workers.
+    One worker runs in this process. Items are read only a few shards ahead, which bounds memory.
     """
     if workers == 1:
         for shard in batched(items, size):
             yield from work(shard)
         return
-    # Spawned, not forked: a fork of a process with threads (progress bars have one) may hang.
+    # Spawn: a fork of a process with threads, which progress bars have, may deadlock.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting: deque[Future[Iterable[R]]] = deque()
+        pending: deque[Future[Iterable[R]]] = deque()
         for shard in batched(items, size):
-            waiting.append(pool.submit(work, shard))
-            if len(waiting) > 2 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+            pending.append(pool.submit(work, shard))
+            if len(pending) > 2 * workers:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
 
 
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Consecutive lists of `size` rows; the last may be shorter."""
+    """Yield consecutive lists of `size` rows; the last may be shorter."""
     iterator = iter(rows)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -1,4 +1,4 @@
-"""The files that pass between stages. `dvc.yaml` declares the same names as deps and outs."""
+"""Paths of the files that pass between stages, as dvc.yaml declares them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""OpenVINO, which runs the frozen prefix and the exported bundle alike."""
+"""Compile models with OpenVINO, for the frozen prefix and for the bundle."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ HINTS = {"float32": "f32", "bfloat16": "bf16"}
 def compile_model(model: ov.Model | Path, precision: str) -> ov.CompiledModel:
     """Compile a model, or an ONNX file, for this processor at "float32" or "bfloat16".
 
-    Raises ThawError when the processor has no bfloat16: emulating it is slower than float32.
+    Raises ThawError if the processor has no bfloat16, because emulation is slower than float32.
     """
     core = ov.Core()
     if precision == "bfloat16" and "BF16" not in core.get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     ):
         raise ThawError(
-            "bfloat16 needs a processor that computes in it, and this one does not: set "
+            "bfloat16 needs a processor with bfloat16 instructions, and this one has none: set "
             "compute.precision to float32 and run the pipeline again"
         )
     return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})

@@ -1,1 +1,1 @@
-"""The command `thaw`, one module a subcommand. It may import all of `thaw`; nothing imports it."""
+"""The command `thaw`, one module per subcommand. May import everything; nothing imports it."""

@@ -1,4 +1,4 @@
-"""The command `thaw`: its subcommands, and how a mistake of the user ends it."""
+"""The command `thaw`: its subcommands and its exit code."""
 
 import sys
 
@@ -13,17 +13,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Turn labelled images into an evaluated, explained classifier, reproducibly. "
-    "`dvc repro` runs the pipeline; this command sets it up and checks what it made.",
+    "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
 app.command()(use)
 app.command()(verify)
 
 
 def main() -> None:
-    """Run the command; a mistake of the user ends it with a line for each and exit code 1."""
+    """Run the command. A ThawError prints one line per error and exits 1."""
     try:
         app()
-    except ThawError as problem:
-        for line in str(problem).splitlines():
+    except ThawError as error:
+        for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
         sys.exit(1)

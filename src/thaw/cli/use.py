@@ -1,4 +1,4 @@
-"""`thaw use`: set params.yaml to a setup."""
+"""`thaw use`: write a setup and given params into params.yaml."""
 
 import io
 import json
@@ -19,16 +19,16 @@ PARAMS = Path("params.yaml")
 
 
 def use(
-    setup: Annotated[str, typer.Argument(help="A file of setups/, without its ending.")],
+    setup: Annotated[str, typer.Argument(help="Name of a file in setups/, without .yaml.")],
     settings: Annotated[
-        list[str] | None, typer.Argument(help="Further params, such as train.fine_tune_epochs=5.")
+        list[str] | None, typer.Argument(help="Params to set, such as train.fine_tune_epochs=5.")
     ] = None,
 ) -> None:
-    """Set params.yaml to a setup, and to the settings that follow, and print what changed.
+    """Write a setup and further settings into params.yaml, and print what changed.
 
-    The setup alone decides the outcome, not what stood in params.yaml before: sample.yaml holds
-    every key, the others what differs from it. Comments are kept. For local images data.sha256
-    is filled in, and for a weights file base.sha256, so that DVC notices when they change.
+    The result does not depend on the previous params.yaml: setups/sample.yaml has every key, and
+    other setups only what differs from it. Comments are preserved. The hash of local images goes
+    into data.sha256 and that of a weights file into base.sha256, so DVC notices when they change.
 
     Examples: `thaw use sample` · `thaw use mobilenetv2 data.source=photos.zip
     base.weights=weights.h5` · `thaw use sample train.freeze_till=all`
@@ -53,7 +53,7 @@ def use(
 
 
 def _parse(settings: list[str]) -> dict[str, Any]:
-    """The settings by key, their values read as YAML."""
+    """Parse key=value settings; the values are YAML."""
     from ruamel.yaml.error import YAMLError
 
     from thaw.params import parse_yaml
@@ -68,12 +68,12 @@ def _parse(settings: list[str]) -> dict[str, Any]:
         try:
             parsed[key] = parse_yaml(value)
         except (YAMLError, ValueError):
-            raise ThawError(f"the value of {key} must be YAML, but is {value!r}") from None
+            raise ThawError(f"the value of {key} must be valid YAML, but is {value!r}") from None
     return parsed
 
 
 def _wanted(setup: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The values of the sample, over them those of the setup, and over them those given."""
+    """Merge sample.yaml, the setup and the given settings; the later take precedence."""
     wanted = _read_setup("sample")
     for section, values in _read_setup(setup).items():
         if isinstance(values, dict) and isinstance(wanted.get(section), dict):
@@ -84,7 +84,7 @@ def _wanted(setup: str, given: dict[str, Any]) -> dict[str, Any]:
         section, dot, name = key.partition(".")
         if dot and isinstance(wanted.get(section), dict):
             wanted[section][name] = value
-        else:  # where it is not a parameter, validation says so of the whole key
+        else:  # not a parameter; validation reports the full key
             wanted[key] = value
     return wanted
 
@@ -94,8 +94,8 @@ def _read_setup(name: str) -> dict[str, Any]:
 
     path = SETUPS / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(other.stem for other in SETUPS.glob("*.yaml"))) or "none here"
-        raise ThawError(f"a setup must be one of: {known}; not {name!r}")
+        known = ", ".join(sorted(other.stem for other in SETUPS.glob("*.yaml"))) or "none"
+        raise ThawError(f"a setup must be one of {known}, but is {name!r}")
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ThawError(f"{path} must be a mapping of keys to values, but is {values!r}")
@@ -103,7 +103,7 @@ def _read_setup(name: str) -> dict[str, Any]:
 
 
 def _fill_sha256(wanted: dict[str, Any], params: "Params", given: dict[str, Any]) -> None:
-    """Set the hashes of a local source and of a weights file that are not given."""
+    """Fill in the hashes of a local source and of a weights file, unless given."""
     source, weights = params.data.local_source(), params.base.weights_file()
     if source is not None and "data.sha256" not in given:
         from thaw.data.source import source_sha256
@@ -124,7 +124,7 @@ def _flat(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(wanted: dict[str, Any], changed: dict[str, Any]) -> None:
-    """Put the changed values into params.yaml, take out what is not wanted, keep the comments."""
+    """Write the changed values into params.yaml, and delete other keys; preserve comments."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
 
@@ -139,8 +139,8 @@ def _write(wanted: dict[str, Any], changed: dict[str, Any]) -> None:
     _prune(document, wanted)
     for key, value in changed.items():
         section, _, name = key.rpartition(".")
-        place = document.setdefault(section, CommentedMap()) if section else document
-        place[name] = _in_a_line(value)
+        parent = document.setdefault(section, CommentedMap()) if section else document
+        parent[name] = _flow_style(value)
     stream = io.StringIO()
     editor.dump(document, stream)
     with atomic_write(PARAMS) as temporary:
@@ -148,13 +148,13 @@ def _write(wanted: dict[str, Any], changed: dict[str, Any]) -> None:
 
 
 def _prune(document: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Take out what `wanted` does not hold, such as a key that an older version had."""
+    """Delete keys that `wanted` does not have."""
     for key, value in list(document.items()):
-        kept = wanted.get(key)
-        if key not in wanted or isinstance(value, dict) != isinstance(kept, dict):
+        new = wanted.get(key)
+        if key not in wanted or isinstance(value, dict) != isinstance(new, dict):
             del document[key]
-        elif isinstance(kept, dict):
-            for name in [name for name in value if name not in kept]:
+        elif isinstance(new, dict):
+            for name in [name for name in value if name not in new]:
                 del value[name]
 
 
@@ -162,14 +162,14 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _in_a_line(value: Any) -> Any:
-    """Lists and mappings as the written params have them: [32], {Cat: 1}."""
+def _flow_style(value: Any) -> Any:
+    """Write lists and mappings in one line: [32], {Cat: 1}."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     if isinstance(value, (list, dict)):
-        kept = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
-        kept.fa.set_flow_style()
-        return kept
+        node = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+        node.fa.set_flow_style()
+        return node
     return value
 
 
@@ -178,7 +178,7 @@ def _plain_null(representer: Any, value: None) -> Any:
 
 
 def _plain_float(representer: Any, value: float) -> Any:
-    """Write floats so that YAML 1.1 and 1.2 read the same: 0.00001, never 1e-05."""
+    """Write 0.00001, not 1e-05, so that YAML 1.1 and 1.2 parsers agree."""
     text = f"{Decimal(repr(value)):f}"
     text = text if "." in text else f"{text}.0"
     return representer.represent_scalar("tag:yaml.org,2002:float", text)

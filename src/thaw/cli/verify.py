@@ -1,4 +1,4 @@
-"""`thaw verify`: whether what the pipeline made is still what it recorded."""
+"""`thaw verify`: check bundle, outputs and cache against their recorded hashes."""
 
 import hashlib
 import json
@@ -14,31 +14,31 @@ CACHE = Path(".dvc/cache/files/md5")
 
 
 def verify() -> None:
-    """Hash the bundle, the outputs and DVC's cache again, and name whatever is damaged.
+    """Hash the bundle, the outputs and DVC's cache again, and list what is damaged.
 
-    Nothing is changed. Exit code 1 when something is missing or is not what its record says.
+    Changes nothing. Exit code 1 if a file is missing or differs from its recorded hash.
     """
-    damage = [*_verify_bundle(), *_verify_outputs(), *_verify_cache()]
-    for line in damage:
+    damaged = [*_verify_bundle(), *_verify_outputs(), *_verify_cache()]
+    for line in damaged:
         typer.echo(f"damaged: {line}")
-    if damage:
+    if damaged:
         raise ThawError(
-            f"{len(damage)} files are not what was recorded: `dvc checkout --force` restores "
-            "outputs from a whole cache, `dvc repro --force` makes everything again"
+            f"{len(damaged)} files differ from their recorded hashes: `dvc checkout --force` "
+            "restores outputs from an undamaged cache, `dvc repro --force` makes everything again"
         )
 
 
 def _verify_bundle() -> list[str]:
     try:
         manifest = check_bundle(BUNDLE)
-    except ThawError as problem:
-        return [str(problem)]
-    typer.echo(f"bundle: {len(manifest['sha256'])} parts are whole")
+    except ThawError as error:
+        return [str(error)]
+    typer.echo(f"bundle: {len(manifest['sha256'])} parts are undamaged")
     return []
 
 
 def _verify_outputs() -> list[str]:
-    """Outputs whose MD5 is not the one in dvc.lock."""
+    """Return the outputs whose MD5 differs from dvc.lock."""
     import yaml
 
     lock = Path("dvc.lock")
@@ -46,21 +46,21 @@ def _verify_outputs() -> list[str]:
         return ["dvc.lock is missing: run `dvc repro`"]
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    wrong = [out["path"] for out in outs if _md5(Path(out["path"])) != out["md5"]]
-    typer.echo(f"outputs: {len(outs) - len(wrong)} of {len(outs)} are as dvc.lock records")
-    return wrong
+    damaged = [out["path"] for out in outs if _md5(Path(out["path"])) != out["md5"]]
+    typer.echo(f"outputs: {len(outs) - len(damaged)} of {len(outs)} match dvc.lock")
+    return damaged
 
 
 def _verify_cache() -> list[str]:
-    """Objects of the cache whose content is not what their name says."""
+    """Return the objects of the cache whose MD5 differs from their name."""
     objects = [path for path in CACHE.glob("??/*") if path.is_file()]
-    wrong = [
+    damaged = [
         str(path)
         for path in objects
         if _file_md5(path) != path.parent.name + path.name.removesuffix(".dir")
     ]
-    typer.echo(f"cache: {len(objects) - len(wrong)} of {len(objects)} objects are whole")
-    return wrong
+    typer.echo(f"cache: {len(objects) - len(damaged)} of {len(objects)} objects are undamaged")
+    return damaged
 
 
 def _file_md5(path: Path) -> str:
@@ -69,7 +69,7 @@ def _file_md5(path: Path) -> str:
 
 
 def _md5(path: Path) -> str | None:
-    """A file's MD5, or a folder's as DVC computes it: of the JSON list of its files."""
+    """MD5 of a file, or of a folder as DVC computes it: of the JSON list of its files."""
     if path.is_dir():
         listing = [
             {"md5": _file_md5(file), "relpath": file.relative_to(path).as_posix()}

@@ -1,1 +1,1 @@
-"""The bundle at work. May import bundle, runtime and images, so that serving installs little."""
+"""Run a bundle. May import only `bundle`, `runtime` and `images`, so serving installs little."""

@@ -1,4 +1,4 @@
-"""The one way to run an exported bundle: decode → probabilities and heat maps."""
+"""Run a bundle: decode → probabilities and heatmaps."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from thaw.runtime import compile_model
 class Predictor:
     """A bundle, checked against its hashes and compiled once.
 
-    labels: class names in the order of the outputs; image_size: pixels a side; manifest: what the
-    bundle states about itself. Raises ThawError when the bundle is missing or damaged.
+    labels: class names, in the order of the outputs. image_size: width and height, pixels.
+    manifest: the content of manifest.json. Raises ThawError if the bundle is missing or damaged.
     """
 
     def __init__(self, bundle: str | Path = "models/bundle"):
@@ -24,14 +24,14 @@ class Predictor:
         self._network = compile_model(bundle / MODEL, self.manifest["precision"])
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Encoded image → uint8 RGB (S, S, 3), as the network was trained on."""
+        """Encoded image → uint8 RGB (S, S, 3), decoded as in training."""
         return decode(data, self.image_size)
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (N, S, S, 3) → probabilities (N, C) and Grad-CAM heat maps (N, C, h, w), float32.
+        """uint8 (N, S, S, 3) → probabilities (N, C) and Grad-CAM heatmaps (N, C, h, w), float32.
 
-        Each image runs alone, as a request to the API does, so no measured figure depends on
-        which images shared a batch.
+        Each image runs alone, as in a request to the API, so that no result depends on the other
+        images.
         """
         outputs = [self._network(image[None]) for image in images]
         probabilities = np.concatenate([output["probabilities"] for output in outputs])
