@@ -117,7 +117,7 @@ def test_the_page_of_plots_needs_no_network(restored):
 
 def test_verify_finds_what_is_damaged(restored):
     output = run("thaw verify", restored)
-    assert "bundle: 2 parts are whole" in output
+    assert "bundle: 2 parts are undamaged" in output
     labels = restored / "models/bundle/labels.json"
     labels.chmod(0o644)
     labels.write_text("[]")

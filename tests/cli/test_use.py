@@ -59,11 +59,11 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        ("nothing", "one of: mobilenetv2, sample, vgg16", 1),
+        ("nothing", "a setup must be one of mobilenetv2, sample, vgg16, but is", 1),
         ("sample train.freze_till=3", "did you mean train.freeze_till", 1),
         ("sample train.fine_tune_epochs=many", "epochs must be a whole number, but is 'many'", 1),
         ("sample train.dropout=.nan", "train.dropout must be a finite number", 1),
-        ("sample 'train.dropout=[1'", "the value of train.dropout must be YAML", 1),
+        ("sample 'train.dropout=[1'", "the value of train.dropout must be valid YAML", 1),
         ("sample split.val=0.9", "leave room for train", 1),
         ("sample nothing.dropout=1", "nothing.dropout is not a parameter", 1),
         ("sample seed.dropout=1", "seed.dropout is not a parameter; did you mean", 1),
@@ -73,8 +73,8 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("vgg16 base.name=Xception base.image_size=70", "must be 71 or more for Xception", 1),
         ("sample train.freeze_till=156", "at most the 155 layers of MobileNetV2", 1),
         ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
-        ("sample data.source=photos.zip", "there is no photos.zip", 1),
-        ("mobilenetv2 base.weights=some.h5", "there is no some.h5", 1),
+        ("sample data.source=photos.zip", "photos.zip does not exist", 1),
+        ("mobilenetv2 base.weights=some.h5", "some.h5 does not exist", 1),
         ("sample train.fine_tune_epochs", "must be key=value", 2),
     ],
 )

@@ -32,12 +32,12 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_what_is_whole_is_counted(folder):
+def test_undamaged_files_are_counted(folder):
     lines = run("thaw verify", folder).splitlines()
     assert lines == [
-        "bundle: 2 parts are whole",
-        "outputs: 2 of 2 are as dvc.lock records",
-        "cache: 3 of 3 objects are whole",
+        "bundle: 2 parts are undamaged",
+        "outputs: 2 of 2 match dvc.lock",
+        "cache: 3 of 3 objects are undamaged",
     ]
 
 
@@ -51,7 +51,7 @@ def test_whatever_is_damaged_is_named(folder, path):
     (folder / path).write_bytes(b"damaged")
     output = run("thaw verify", folder, expect=1)
     assert f"damaged: {path}".removesuffix("/two.png") in output
-    assert "error: 1 files are not what was recorded" in output
+    assert "error: 1 files differ from their recorded hashes" in output
 
 
 @pytest.mark.parametrize("path", ["dvc.lock", "outputs/one.csv", "models/bundle/manifest.json"])

@@ -137,5 +137,5 @@ def test_a_damaged_bundle_is_refused_by_the_name_of_the_part(bundle):
     with pytest.raises(ThawError, match=r"labels\.json must have SHA-256"):
         Predictor(bundle[0])
     labels.write_bytes(whole)
-    with pytest.raises(ThawError, match="no bundle in"):
+    with pytest.raises(ThawError, match="has no bundle"):
         Predictor(bundle[0].parent)

@@ -30,7 +30,7 @@ COUNT = 12
 def archive(tmp_path_factory):
     """A small sample."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate, "IMAGES", COUNT)
+        patch.setattr(generate, "PER_CLASS", COUNT)
         path = tmp_path_factory.mktemp("sample") / "sample.zip"
         write_sample(path)
         write_sample(path.with_name("again.zip"))
@@ -41,12 +41,12 @@ def archive(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ingested(archive):
     with open_members(archive) as members:
-        collection = collect(members, [], None, 50.0, 4, workers=1)
+        dataset = collect(members, [], None, 50.0, 4, workers=1)
         path = archive.with_name("images.parquet")
-        write_images(path, members, collection)
+        write_images(path, members, dataset)
     rows = {row["name"]: row for row in read_rows(path)}
-    reasons = {remark.name: remark.reason for remark in collection.remarks}
-    return rows, reasons, summary(collection)
+    reasons = {row.name: row.reason for row in dataset.inventory}
+    return rows, reasons, summary(dataset)
 
 
 def test_a_seed_gives_the_same_bytes_and_another_gives_others(archive):
