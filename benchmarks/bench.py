@@ -1,11 +1,10 @@
-"""What running frozen layers once, and the bundle, save: pairs of ways, timed side by side.
+"""Measure what caching the frozen layers saves in training, and the bundle in prediction.
 
     make bench
 
-Runs on the last result of `dvc repro`. The two ways of each pair take turns in one process, after
-a first turn that is not counted, so that a busy machine slows both alike; what counts is the
-ratio of their medians. Prints a Markdown table, and writes it to benchmarks/results.md and the
-numbers to benchmarks/results.json.
+Uses the last result of `dvc repro`. The two variants of each pair alternate in one process, after
+a warm-up, so other load on the machine slows both alike; compare ratios, not times. Prints a
+Markdown table and writes it to benchmarks/results.md, and the numbers to benchmarks/results.json.
 """
 
 import time
@@ -34,29 +33,29 @@ ROWS = 512  # images of an epoch
 FOLDER = Path(__file__).parent
 
 
-def seconds(way: Callable[[], object]) -> float:
-    """How long one call takes."""
+def seconds(function: Callable[[], object]) -> float:
+    """Duration of one call."""
     start = time.perf_counter()
-    way()
+    function()
     return time.perf_counter() - start
 
 
 def compare(before: Callable[[], object], after: Callable[[], object]) -> dict[str, float]:
-    """Medians of both, in milliseconds, and how many times quicker `after` is."""
-    turns = [(seconds(before), seconds(after)) for _ in range(1 + ROUNDS)][1:]
-    slow, quick = (1000 * median(times) for times in zip(*turns, strict=True))
-    found = {"before_ms": slow, "after_ms": quick, "ratio": slow / quick}
-    return {name: round(value, 1) for name, value in found.items()}
+    """Median durations of both, in milliseconds, and their ratio."""
+    rounds = [(seconds(before), seconds(after)) for _ in range(1 + ROUNDS)][1:]
+    slow, fast = (1000 * median(times) for times in zip(*rounds, strict=True))
+    result = {"before_ms": slow, "after_ms": fast, "ratio": slow / fast}
+    return {name: round(value, 1) for name, value in result.items()}
 
 
 def epoch(model: keras.Model, data: ArrayDataset, batch_size: int) -> Callable[[], object]:
-    """One epoch of training `model`, as the train stage does it."""
+    """Compile `model` as the train stage does; return a function that trains one epoch."""
     model.compile(Adam(1e-5), loss="sparse_categorical_crossentropy", jit_compile=False)
     return lambda: model.fit(batches(data, batch_size), shuffle=False, verbose=0)
 
 
 def epochs(params: Params, freeze_till: int | str, images: np.ndarray) -> dict[str, float]:
-    """An epoch through the whole network as Keras has it, and one of what the train stage fits."""
+    """Compare an epoch of the entire network in Keras with one of what the train stage trains."""
     base, settings = params.base, params.train
     parts = split_backbone(base, freeze_till, settings.pooling)
     head = build_head(parts.embedding_size, settings.hidden_units, settings.dropout, 2)
@@ -78,7 +77,7 @@ def epochs(params: Params, freeze_till: int | str, images: np.ndarray) -> dict[s
 
 
 def one_image(images: np.ndarray) -> dict[str, float]:
-    """One image through Keras' predict, and through the bundle, with its heat maps."""
+    """Compare Keras' `predict` on one image with the bundle, which also returns heatmaps."""
     model, predictor = keras.saving.load_model("models/model.keras"), Predictor("models/bundle")
     return compare(
         lambda: model.predict(images[:1], verbose=0), lambda: predictor.predict(images[:1])
@@ -86,19 +85,19 @@ def one_image(images: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
-    """Time every pair and write the results."""
+    """Measure every pair and write the results."""
     params = load()
     size = params.base.image_size
     rows = islice(read_rows("data/images.parquet", ["bytes"]), ROWS)
     images = np.stack([decode(row["bytes"], size) for row in rows])
     results = {
-        "an epoch, default depth: whole network / cached activations": epochs(
+        "an epoch, default depth: entire network / cached activations": epochs(
             params, params.train.freeze_till, images
         ),
-        "an epoch, base frozen: whole network / cached activations": epochs(params, "all", images),
+        "an epoch, base frozen: entire network / cached activations": epochs(params, "all", images),
         "one image: Keras predict / bundle": one_image(images),
     }
-    lines = ["| what | before, ms | after, ms | times quicker |", "|---|---|---|---|"]
+    lines = ["| what | before, ms | after, ms | ratio |", "|---|---|---|---|"]
     for what, found in results.items():
         lines.append(f"| {what} | {' | '.join(map(str, found.values()))} |")
     table = "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A clone of this repository to measure in, so that nothing in the working copy changes."""
+"""Clone this repository for benchmarks, so that the working copy stays unchanged."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def clone(revision: str = "HEAD") -> Path:
-    """Clone a revision into a temporary folder."""
+    """Clone a revision into a temporary folder, and return it."""
     folder = Path(tempfile.mkdtemp(prefix="thaw-")) / "thaw"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
     subprocess.run(["git", "checkout", "-q", "--detach", revision], cwd=folder, check=True)
@@ -19,13 +19,13 @@ def clone(revision: str = "HEAD") -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment in which commands run the clone's code with this Python."""
+    """Environment variables with which commands run the clone's code with this Python."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(folder / "src")}
 
 
 def timed(command: str, folder: Path) -> float:
-    """Seconds that a command takes in `folder`; its output goes to benchmark.log beside it."""
+    """Run a command in `folder` and return its seconds; append its output to ../benchmark.log."""
     with (folder.parent / "benchmark.log").open("a") as log:
         start = time.perf_counter()
         done = subprocess.run(

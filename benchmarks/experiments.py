@@ -1,11 +1,11 @@
-"""How long the sample takes: the whole pipeline, nothing changed, and an experiment at each depth.
+"""Time the sample: the entire pipeline, a repro with no changes, and an experiment per depth.
 
     python benchmarks/experiments.py [--rounds N] [--depths all,140,0] [--against REVISION]
 
-Works in a clone in a temporary folder. Each round, of 3 unless told, runs every command once, in
-turn, with nothing of its own result in the cache. Prints a Markdown table of medians and ranges,
-in seconds. With a revision of this repository to compare against, each command runs in a clone of
-that too, right after, and the table shows the ratio of the medians.
+Works in a clone in a temporary folder. Each round (default 3) runs every command once, without its
+own result in the cache. Prints a Markdown table of medians and ranges, in seconds. With --against,
+each command also runs in a clone of that revision, right after, and the table has the ratio of the
+medians.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from clone import clone, timed
 
 
 def run(command: str, folder: Path) -> float:
-    """Seconds of a command in a clone, which is then put back."""
+    """Run a command in a clone, restore the clone, and return the command's seconds."""
     shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)
     seconds = timed(command, folder)
     timed("git checkout -q .", folder)  # an experiment leaves its params and results
@@ -28,7 +28,7 @@ def run(command: str, folder: Path) -> float:
 
 
 def main() -> None:
-    """Run every command in turn and print the table."""
+    """Run all commands and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--depths", default="all,140,100,60,0")

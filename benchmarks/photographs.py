@@ -1,11 +1,11 @@
-"""The whole pipeline on real photographs, from the archive to the report, timed.
+"""Run and time the entire pipeline on real photographs, from the archive to the report.
 
     python benchmarks/photographs.py ARCHIVE WEIGHTS_1.0 WEIGHTS_0.35
 
 ARCHIVE is a zip in the layout of the public cats-and-dogs archive; the weights are ImageNet files
-of MobileNetV2 without its top at 224 pixels. Works in a clone in a temporary folder, and prints a
+of MobileNetV2 without its top at 224 pixels. Works in a clone in a temporary folder. Prints a
 Markdown table: test accuracy with its 95 % interval, expected calibration error, wall time, and
-the peak memory of all its processes together.
+the peak memory of all processes together.
 """
 
 import json
@@ -33,7 +33,7 @@ RUNS = [  # what, setup, width, further settings; the first run has an empty cac
 
 
 def run(command: list[str], folder: Path) -> float:
-    """Run a command in `folder`; its output goes to the log, its peak memory in MiB comes back."""
+    """Run a command in `folder`, append its output to the log, and return its peak memory in MiB."""
     with (folder.parent / "benchmark.log").open("a") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=environment(folder), stdout=log, stderr=log
@@ -48,13 +48,13 @@ def run(command: list[str], folder: Path) -> float:
 
 
 def memory_below(parent: int) -> int:
-    """KiB of resident memory of all processes that descend from `parent`, added up."""
+    """Sum of the resident memory of `parent` and its descendants, in KiB."""
     listing = subprocess.run(
         ["ps", "-eo", "pid=,ppid=,rss="], capture_output=True, text=True, check=True
     )
     rows = [tuple(map(int, line.split())) for line in listing.stdout.splitlines()]
     family, total = {parent}, 0
-    for _ in range(8):  # deeper than any stage goes
+    for _ in range(8):  # deeper than any process tree here
         family |= {pid for pid, above, _ in rows if above in family}
     for pid, _, resident in rows:
         total += resident if pid in family else 0
@@ -62,7 +62,7 @@ def memory_below(parent: int) -> int:
 
 
 def main() -> None:
-    """Run every configuration and print the table."""
+    """Run all configurations and print the table."""
     archive, wide, narrow = (str(Path(argument).resolve()) for argument in sys.argv[1:4])
     files = {1.0: wide, 0.35: narrow}
     folder = clone()
