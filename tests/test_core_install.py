@@ -66,16 +66,16 @@ def environment(tmp_path_factory):
     return folder / "venv"
 
 
-def call(environment, *command, cwd=None):
-    """The output of a program of that environment."""
+def call(environment, *command, cwd=None, expect=0):
+    """The output of a program of that environment; its error output if it is to fail."""
     program = environment / "bin" / command[0]
     # Nothing of this process's environment, such as PYTHONPATH, reaches the program.
     clean = {"PATH": "/usr/bin:/bin", "HOME": str(environment)}
     done = subprocess.run(
         [program, *command[1:]], env=clean, cwd=cwd, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
+    assert done.returncode == expect, done.stdout + done.stderr
+    return (done.stderr if expect else done.stdout).strip()
 
 
 def test_the_core_is_small(environment):
@@ -90,6 +90,14 @@ def test_the_core_has_no_training_and_no_tables(environment):
 
 def test_the_command_shows_its_help(environment, tmp_path):
     assert "verify" in call(environment, "thaw", "--help", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(("command", "package"), [("use sample", "ruamel"), ("verify", "yaml")])
+def test_a_command_that_needs_more_says_so_in_one_line(environment, tmp_path, command, package):
+    write_bundle(tmp_path / "models/bundle", b"model", ["a", "b"], {})
+    (tmp_path / "dvc.lock").write_text("stages: {}")
+    [line] = call(environment, "thaw", *command.split(), cwd=tmp_path, expect=1).splitlines()
+    assert f"needs the package {package}" in line
 
 
 @pytest.mark.parametrize("colour", ["black", "white"])

@@ -20,10 +20,18 @@ app.command()(verify)
 
 
 def main() -> None:
-    """Run the command. A ThawError prints one line per error and exits 1."""
+    """Run the command. A ThawError or a missing package prints one line per error and exits 1."""
     try:
         app()
     except ThawError as error:
-        for line in str(error).splitlines():
-            typer.echo(f"error: {line}", err=True)
-        sys.exit(1)
+        lines = str(error).splitlines()
+    except ModuleNotFoundError as error:
+        lines = [
+            f"this command needs the package {error.name}, which is not installed: run "
+            "`pip install 'thaw[data,pipeline]'`"
+        ]
+    else:
+        return
+    for line in lines:
+        typer.echo(f"error: {line}", err=True)
+    sys.exit(1)
