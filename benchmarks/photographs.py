@@ -33,7 +33,7 @@ RUNS = [  # what, setup, width, further settings; the first run has an empty cac
 
 
 def run(command: list[str], folder: Path) -> float:
-    """Run a command in `folder`, append its output to the log, and return its peak memory in MiB."""
+    """Run a command in `folder`, append its output to the log, and return peak memory in MiB."""
     with (folder.parent / "benchmark.log").open("a") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=environment(folder), stdout=log, stderr=log
