@@ -1,6 +1,7 @@
 """What serving installs: the package without extras, which is small and classifies an image."""
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,9 @@ def environment(tmp_path_factory):
         shutil.copy(ROOT / name, source / name)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, "-c", ROOT / "requirements-serve.txt", source], check=True)
+    # With PYTHONPATH, pip would count what it finds there as installed.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*pip, "-c", ROOT / "requirements-serve.txt", source], check=True, env=clean)
     return folder / "venv"
 
 
