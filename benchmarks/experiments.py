@@ -16,6 +16,16 @@ from statistics import median
 
 from clone import clone, timed
 
+COMMIT = "git -c user.name=benchmark -c user.email=benchmark commit -qam baseline --allow-empty"
+
+
+def baseline(revision: str = "HEAD") -> Path:
+    """Clone a revision, run its pipeline, and commit the results of this machine."""
+    folder = clone(revision)
+    timed("dvc repro", folder)
+    timed(COMMIT, folder)
+    return folder
+
 
 def run(command: str, folder: Path) -> float:
     """Run a command in a clone, restore the clone, and return the command's seconds."""
@@ -34,7 +44,7 @@ def main() -> None:
     parser.add_argument("--depths", default="all,140,100,60,0")
     parser.add_argument("--against", metavar="REVISION")
     options = parser.parse_args()
-    folders = [clone(), *([clone(options.against)] if options.against else [])]
+    folders = [baseline(), *([baseline(options.against)] if options.against else [])]
     commands = ["dvc repro --force", "dvc repro"]
     commands += [f"dvc exp run -S train.freeze_till={n}" for n in options.depths.split(",")]
     times: dict[str, list[list[float]]] = {command: [[] for _ in folders] for command in commands}
