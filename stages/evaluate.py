@@ -1,30 +1,34 @@
 """Evaluate the bundle on images that it was not trained on."""
 
+from thaw.bundle import check_unseen
 from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.curves import tables
-from thaw.evaluate.metrics import evaluate
+from thaw.evaluate.metrics import HEADLINE, evaluate
 from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables
 from thaw.files import write_json
 from thaw.params import Params
-from thaw.paths import BUNDLE, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
+from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
 from thaw.serving.predictor import Predictor
 from thaw.stage import run
 
 
 def main(params: Params) -> None:
-    """Write outputs/predictions.csv, outputs/tables and metrics/eval.json."""
+    """Write outputs/predictions.csv, outputs/tables, outputs/details.json and metrics/eval.json."""
     predictor = Predictor(BUNDLE)
     split = read_split(SPLIT).set_index("name")["split"].to_dict()
+    images = read_rows(IMAGES, ["name", "sha256"])
+    check_unseen(BUNDLE, (row["sha256"] for row in images if split[row["name"]] == "test"))
     rows = read_rows(IMAGES, ["name", "label", "bytes"])
     predictions = predict(predictor, rows, split)
     write_predictions(PREDICTIONS, predictions)
     val, test, bins = predictions.subset("val"), predictions.subset("test"), params.evaluate.bins
     write_tables(TABLES, tables(test, bins))
-    metrics = dict(evaluate(val, test, bins))
-    for key in ("freeze_till", "trainable_parameters"):
-        metrics[key] = predictor.manifest[key]
-    write_json(EVAL_METRICS, metrics)
+    metrics = dict(evaluate(val, test, bins)) | {
+        key: predictor.manifest[key] for key in ("freeze_till", "trainable_parameters")
+    }
+    write_json(EVAL_METRICS, {key: metrics.pop(key) for key in HEADLINE})
+    write_json(DETAILS, metrics)
 
 
 if __name__ == "__main__":

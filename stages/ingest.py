@@ -7,12 +7,12 @@ from thaw.files import write_json
 from thaw.images import decode
 from thaw.parallel import cores
 from thaw.params import Params
-from thaw.paths import IMAGES, INGEST_METRICS, INVENTORY, PLOTS
+from thaw.paths import IMAGES, INGEST_SUMMARY, INVENTORY, PLOTS
 from thaw.stage import run
 
 
 def main(params: Params) -> None:
-    """Write data/images.parquet, data/inventory.csv, metrics/ingest.json and plots/dataset.png."""
+    """Write data/images.parquet, data/inventory.csv, data/ingest.json and plots/dataset.png."""
     data = params.data
     with open_source(data) as members:
         dataset = collect(
@@ -26,7 +26,7 @@ def main(params: Params) -> None:
         write_images(IMAGES, members, dataset)
         shown = examples(members, dataset, classes=12, per_class=8)
     write_inventory(INVENTORY, dataset.inventory)
-    write_json(INGEST_METRICS, summary(dataset))
+    write_json(INGEST_SUMMARY, summary(dataset))
     rows = [(label, [decode(data, 160) for data in images]) for label, images in shown]
     more = len(dataset.classes) - len(shown)
     title = f"{len(dataset.images)} images" + (f", {more} more classes" if more else "")

@@ -10,14 +10,28 @@ from thaw.evaluate.gradcam import read_explained
 from thaw.evaluate.plots import draw_overview
 from thaw.evaluate.predictions import read_predictions
 from thaw.evaluate.tables import learning_curves, read_tables, write_table
+from thaw.files import write_json
 from thaw.params import Params
-from thaw.paths import EVAL_METRICS, EXPLAIN, IMAGES, PLOTS, PREDICTIONS, TABLES, TRAIN
+from thaw.paths import (
+    DETAILS,
+    EVAL_METRICS,
+    EXPLAIN,
+    IMAGES,
+    INGEST_SUMMARY,
+    METRICS,
+    PLOTS,
+    PREDICTIONS,
+    TABLES,
+    TRAIN,
+)
 from thaw.stage import run
 
 
 def main(params: Params) -> None:
-    """Write the tables and images in plots/."""
+    """Write the tables and images in plots/, and the metrics that are not headlines."""
     metrics = json.loads(EVAL_METRICS.read_text(encoding="utf-8"))
+    for source in (INGEST_SUMMARY, DETAILS):  # cached outs; these copies are for Git
+        write_json(METRICS / source.name, json.loads(source.read_text(encoding="utf-8")))
     tables = read_tables(TABLES)
     tables["learning_curves"] = learning_curves(pd.read_csv(TRAIN / "history.csv"))
     for name, table in tables.items():

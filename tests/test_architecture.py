@@ -122,10 +122,12 @@ def test_a_stage_runs_its_script(stage):
     words = shlex.split(PIPELINE["stages"][stage]["cmd"])
     assert words[-2:] == ["python", f"stages/{stage}.py"]
     environment = words[:-2]
+    # The code of an experiment's own copy, not of the installed package.
+    assert environment[:2] == ["env", "PYTHONPATH=src"]
     if stage in ("base", "train"):  # they load TensorFlow
-        assert environment[:1] in ([], ["env"]) and all("=" in word for word in environment[1:])
+        assert all("=" in word for word in environment[2:])
     else:
-        assert environment == []
+        assert environment[2:] == []
     # tf2onnx iterates over sets of names, so its output depends on Python's hash seed.
     assert stage != "train" or "PYTHONHASHSEED=0" in environment
 

@@ -278,7 +278,7 @@ def home(tmp_path, monkeypatch):
 
 def test_a_source_is_the_sample_a_url_or_a_path(home):
     def local(source):
-        return validate(changed(data__source=source)).data.local_source()
+        return validate(changed(data__source=source, data__watch=source)).data.local_source()
 
     for source in ("sample", "https://example.org/a.zip", "s3://bucket/a.zip"):
         assert local(source) is None

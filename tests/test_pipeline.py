@@ -79,11 +79,12 @@ def test_nothing_changed_runs_nothing_and_the_tree_is_clean(project):
 
 def test_metrics_have_the_keys_that_others_rely_on(project):
     found = json.loads((project / "metrics/eval.json").read_text())
-    expected = {
-        "accuracy", "accuracy_low", "accuracy_high", "loss", "roc_auc", "ece", "threshold",
-        "precision", "recall", "f1", "n", "val_accuracy", "freeze_till", "trainable_parameters",
+    assert set(found) == {
+        "accuracy", "accuracy_low", "accuracy_high", "val_accuracy", "loss", "roc_auc", "f1", "ece",
+        "n", "freeze_till",
     }  # fmt: skip
-    assert expected <= set(found)
+    details = json.loads((project / "metrics/details.json").read_text())
+    assert {"threshold", "precision", "recall", "trainable_parameters", "classes"} <= set(details)
     assert found["freeze_till"] == 140
     assert 0 <= found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"] <= 1
 
@@ -108,6 +109,42 @@ def test_an_experiment_compares_with_what_is_there(restored):
     assert (restored / "compared/index.html").exists()
 
 
+def test_an_experiment_runs_the_code_of_its_own_copy(restored):
+    run("dvc exp run --queue -n queued -S evaluate.bins=4", restored)
+    (restored / "src/thaw/evaluate/curves.py").write_text("raise RuntimeError('later edit')\n")
+    run("dvc exp run --run-all", restored)
+    assert "queued" in run("dvc exp show --no-pager --csv", restored)
+
+
+def test_a_rate_that_dvc_writes_in_scientific_notation_is_a_number(restored):
+    run("dvc exp run -S train.fine_tune_learning_rate=0.00001", restored)
+    assert "fine_tune_learning_rate: 1e-05" in (restored / "params.yaml").read_text()
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "replaced"])
+def test_a_changed_local_source_is_noticed(restored, change):
+    image = restored / "shapes/Disc/0.png"
+    if change == "added":
+        shutil.copy(image, image.with_name("more.png"))
+    elif change == "removed":
+        image.unlink()
+    else:
+        shutil.copy(restored / "shapes/Disc/1.png", image)
+    assert stale(restored) == {"ingest"}
+
+
+def test_a_bundle_is_not_evaluated_on_images_that_it_was_trained_on(restored):
+    path = restored / "data/split.csv"
+    header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    swap = {"train": ("test", "-1"), "test": ("train", "0")}
+    rows = [[*row[:3], *swap.get(row[3], row[3:])] for row in rows]
+    path.unlink()  # a link to the cache
+    path.write_text("\n".join(map(",".join, [header, *rows])) + "\n")
+    output = run("PYTHONPATH=src python stages/evaluate.py", restored, expect=1)
+    assert "no test image may be among those that the bundle" in output
+    assert "Traceback" not in output
+
+
 def test_the_page_of_plots_needs_no_network(restored):
     run("dvc plots show -o page", restored)
     page = (restored / "page/index.html").read_text()
@@ -117,7 +154,7 @@ def test_the_page_of_plots_needs_no_network(restored):
 
 def test_verify_finds_what_is_damaged(restored):
     output = run("thaw verify", restored)
-    assert "bundle: 2 parts are undamaged" in output
+    assert "bundle: 4 parts are undamaged" in output
     labels = restored / "models/bundle/labels.json"
     labels.chmod(0o644)
     labels.write_text("[]")

@@ -1,5 +1,6 @@
 """Write files atomically, and hash them."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -14,6 +15,7 @@ from typing import Any
 from thaw.errors import ThawError
 
 TEMPORARY = ".tmp"
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -58,6 +60,19 @@ def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def storage_error(error: OSError) -> ThawError | None:
+    """Explain a full disk or missing permissions; None for any other error."""
+    full = "No space left on device" in str(error)  # pyarrow gives no errno
+    if error.errno not in STORAGE_ERRORS and not full:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return ThawError(
+        f"the disk must have space and the folders must be writable, but {where}"
+        f"{error.strerror or error}: free space or correct the permissions, and run this again; "
+        "earlier results are unchanged"
+    )
 
 
 def check_sha256(key: str, name: str | Path, found: str, expected: str) -> None:

@@ -56,6 +56,11 @@ def _existing(path: str, rule: str) -> Path:
     return found
 
 
+def is_local(source: str) -> bool:
+    """Whether a `data.source` is an archive or a folder here, not the sample or a URL."""
+    return source != "sample" and "://" not in source
+
+
 class Section(BaseModel):
     """A section of params.yaml. Every key is required, and no other is allowed."""
 
@@ -67,6 +72,7 @@ class Data(Section):
 
     source: str = Field(min_length=1)  # "sample", a URL, an archive or a folder of class folders
     sha256: str | None  # of the archive, or of the folder's listing; None: not checked
+    watch: str = Field(min_length=1)  # a dep of ingest: a local source, or a folder around it
     classes: list[str]  # class folders to use, in this order; empty: all, by name
     limit_per_class: int | None = Field(ge=1, le=10**7)
     max_megapixels: float = Field(gt=0, le=1000)  # larger images are left out
@@ -75,9 +81,20 @@ class Data(Section):
 
     def local_source(self) -> Path | None:
         """The archive or folder; None for the sample and for a URL. ThawError if it is missing."""
-        if self.source == "sample" or "://" in self.source:
+        if not is_local(self.source):
             return None
         return _existing(self.source, "data.source must be sample, a URL, an archive or a folder")
+
+    @model_validator(mode="after")
+    def _local_source_is_watched(self) -> Self:
+        source, watch = (Path(path).expanduser().absolute() for path in (self.source, self.watch))
+        wrong = is_local(self.source) and not source.is_relative_to(watch)
+        rule = (
+            f"data.watch must be data.source, {self.source}, or a folder around it, so that DVC "
+            f"notices changes, but is {self.watch}: `thaw use data.source={self.source}` sets both"
+        )
+        _raise_if_any([rule] if wrong else [])
+        return self
 
     @model_validator(mode="after")
     def _classes_differ(self) -> Self:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 IMAGES = Path("data/images.parquet")
+INGEST_SUMMARY = Path("data/ingest.json")
 INVENTORY = Path("data/inventory.csv")
 SPLIT = Path("data/split.csv")
 VIEWS = Path("data/views.parquet")
@@ -16,9 +17,10 @@ BUNDLE = Path("models/bundle")
 TRAIN = Path("outputs/train")
 PREDICTIONS = Path("outputs/predictions.csv")
 TABLES = Path("outputs/tables")
+DETAILS = Path("outputs/details.json")
 EXPLAIN = Path("outputs/explain")
 
-INGEST_METRICS = Path("metrics/ingest.json")
+METRICS = Path("metrics")
 EVAL_METRICS = Path("metrics/eval.json")
 PLOTS = Path("plots")
 

@@ -7,12 +7,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import yaml
 
 from thaw.errors import ThawError
-from thaw.files import remove_temporaries, sha256_of
+from thaw.files import remove_temporaries, sha256_of, storage_error
 from thaw.params import Params, StageParams, load
 from thaw.paths import CHECKPOINTS, LOGS
 
@@ -52,16 +52,10 @@ def run(stage: str, main: Callable[[Params], None]) -> None:
 
     `main` gets a StageParams: reading a key that dvc.yaml does not declare raises. If the params
     changed during the run, the stage fails, because DVC would record the new values with a result
-    of the old ones.
+    of the old ones. A full disk or missing permissions end it as a ThawError does.
     """
-    LOGS.mkdir(exist_ok=True)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=[logging.StreamHandler(), logging.FileHandler(LOGS / f"{stage}.log")],
-    )
     try:
+        _start_log(stage)
         params = stage_params(stage)
         for out in _outs(stage):
             remove_temporaries(out)
@@ -72,9 +66,27 @@ def run(stage: str, main: Callable[[Params], None]) -> None:
                 "the new params: run it again"
             )
     except ThawError as error:
-        for line in str(error).splitlines():
-            log.error("error in %s: %s", stage, line)
-        sys.exit(1)
+        _fail(stage, error)
+    except OSError as error:
+        if (explained := storage_error(error)) is None:
+            raise
+        _fail(stage, explained)
+
+
+def _start_log(stage: str) -> None:
+    LOGS.mkdir(exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[logging.StreamHandler(), logging.FileHandler(LOGS / f"{stage}.log")],
+    )
+
+
+def _fail(stage: str, error: ThawError) -> NoReturn:
+    for line in str(error).splitlines():
+        log.error("error in %s: %s", stage, line)
+    sys.exit(1)
 
 
 def _outs(stage: str) -> list[str]:

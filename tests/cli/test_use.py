@@ -74,6 +74,7 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("sample train.freeze_till=156", "at most the 155 layers of MobileNetV2", 1),
         ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
         ("sample data.source=photos.zip", "photos.zip does not exist", 1),
+        ("data.source=setups data.watch=src", "data.watch must be data.source, setups, or", 1),
         ("mobilenetv2 base.weights=some.h5", "some.h5 does not exist", 1),
         ("sample train.fine_tune_epochs", "must be key=value", 2),
     ],
@@ -123,14 +124,43 @@ def test_params_that_are_not_yaml_are_one_line(folder):
     assert output.startswith("error: params.yaml is not UTF-8") and output.count("\n") == 1
 
 
-def test_a_local_source_is_hashed_so_that_a_change_is_noticed(folder):
-    (folder / "photos/Cat").mkdir(parents=True)
-    (folder / "photos/Cat/1.jpg").write_bytes(b"one")
-    run("thaw use sample data.source=photos", folder)
-    first = params(folder)["data"]["sha256"]
-    (folder / "photos/Cat/1.jpg").write_bytes(b"other")
-    run("thaw use sample data.source=photos", folder)
-    assert len(first) == 64 and params(folder)["data"]["sha256"] != first
+def test_a_local_source_is_watched_and_another_source_drops_watch_and_hash(folder):
+    (folder / "photos").mkdir()
+    run(f"thaw use sample data.source=photos data.sha256={64 * 'a'}", folder)
+    assert params(folder)["data"]["watch"] == "photos"
+    run("thaw use seed=3", folder)
+    assert params(folder)["data"]["sha256"] == 64 * "a"
+    run("thaw use data.source=https://example.org/photos.zip", folder)
+    assert params(folder)["data"]["watch"] == "src/thaw/sample"
+    assert params(folder)["data"]["sha256"] is None
+
+
+def test_keys_without_a_setup_change_nothing_else(folder):
+    run("thaw use vgg16 train.dropout=0.25", folder)
+    before = params(folder)
+    output = run("thaw use seed=7", folder)
+    assert output.splitlines() == ["seed: 20 → 7"]
+    assert params(folder) == before | {"seed": 7}
+
+
+def test_a_setup_says_that_earlier_settings_go(folder):
+    run("thaw use seed=7", folder)
+    output = run("thaw use sample", folder)
+    assert "earlier settings are not kept" in output.splitlines()[0]
+    assert params(folder)["seed"] == 20
+
+
+def test_params_are_written_before_the_report(folder):
+    run("thaw use seed=8 >/dev/full", folder, expect=1)
+    assert params(folder)["seed"] == 8
+
+
+def test_the_command_finds_the_project_from_a_folder_inside_it(folder):
+    (folder / "dvc.yaml").write_text("stages: {}")
+    (folder / "notebooks/deep").mkdir(parents=True)
+    (folder / "notebooks/deep/src").symlink_to(ROOT / "src")
+    run("thaw use seed=7", folder / "notebooks/deep")
+    assert params(folder)["seed"] == 7
 
 
 def test_help_teaches(folder):

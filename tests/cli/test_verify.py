@@ -35,7 +35,7 @@ def folder(tmp_path):
 def test_undamaged_files_are_counted(folder):
     lines = run("thaw verify", folder).splitlines()
     assert lines == [
-        "bundle: 2 parts are undamaged",
+        "bundle: 4 parts are undamaged",
         "outputs: 2 of 2 match dvc.lock",
         "cache: 3 of 3 objects are undamaged",
     ]

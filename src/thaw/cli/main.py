@@ -1,12 +1,15 @@
 """The command `thaw`: its subcommands and its exit code."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
 from thaw.cli.use import use
 from thaw.cli.verify import verify
 from thaw.errors import ThawError
+from thaw.files import storage_error
 
 app = typer.Typer(
     add_completion=False,
@@ -20,11 +23,16 @@ app.command()(verify)
 
 
 def main() -> None:
-    """Run the command. A ThawError or a missing package prints one line per error and exits 1."""
+    """Run the command in the project's root. An error that the user can fix exits 1, in a line."""
+    _enter_project()
     try:
         app()
     except ThawError as error:
         lines = str(error).splitlines()
+    except OSError as error:
+        if (explained := storage_error(error)) is None:
+            raise
+        lines = [str(explained)]
     except ModuleNotFoundError as error:
         lines = [
             f"this command needs the package {error.name}, which is not installed: run "
@@ -35,3 +43,10 @@ def main() -> None:
     for line in lines:
         typer.echo(f"error: {line}", err=True)
     sys.exit(1)
+
+
+def _enter_project() -> None:
+    """Change to the nearest folder above that has a dvc.yaml, if there is one, as DVC does."""
+    here = Path.cwd()
+    roots = (folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists())
+    os.chdir(next(roots, here))

@@ -1,5 +1,6 @@
 """`thaw use`: write a setup and given params into params.yaml."""
 
+import copy
 import io
 import json
 from decimal import Decimal
@@ -19,36 +20,51 @@ PARAMS = Path("params.yaml")
 
 
 def use(
-    setup: Annotated[str, typer.Argument(help="Name of a file in setups/, without .yaml.")],
-    settings: Annotated[
-        list[str] | None, typer.Argument(help="Params to set, such as train.fine_tune_epochs=5.")
-    ] = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SETUP] [KEY=VALUE]...",
+            help="Name of a file in setups/, without .yaml, and params, such as seed=1.",
+        ),
+    ],
 ) -> None:
-    """Write a setup and further settings into params.yaml, and print what changed.
+    """Write a setup, or single params, into params.yaml, and print what changed.
 
-    The result does not depend on the previous params.yaml: setups/sample.yaml has every key, and
-    other setups only what differs from it. Comments are preserved. The hash of local images goes
-    into data.sha256 and that of a weights file into base.sha256, so DVC notices when they change.
+    Without a setup only the given keys change. A setup replaces all of params.yaml: sample.yaml
+    has every key, the other setups only what differs from it. Comments are preserved. A local
+    source goes into data.watch and the hash of a weights file into base.sha256, so that DVC
+    notices when they change.
 
-    Examples: `thaw use sample` · `thaw use mobilenetv2 data.source=photos.zip
-    base.weights=weights.h5` · `thaw use sample train.freeze_till=all`
+    Examples: `thaw use train.freeze_till=all` · `thaw use sample` · `thaw use mobilenetv2
+    data.source=photos.zip base.weights=weights.h5`
     """
     from thaw.params import read_yaml, validate
 
-    given = _parse(settings or [])
-    wanted = _wanted(setup, given)
-    _fill_sha256(wanted, validate(wanted), given)
+    setup = None if "=" in words[0] else words[0]
+    given = _parse(words[1:] if setup else words)
     before = read_yaml(PARAMS)
-    old, new = _flat(before if isinstance(before, dict) else {}), _flat(wanted)
+    before = before if isinstance(before, dict) else {}
+    wanted = _wanted(setup, given, before)
+    _fill_watch(wanted, setup, given)
+    _fill_sha256(wanted, validate(wanted), setup, given)
+    old, new = _flat(before), _flat(wanted)
     changed = {key: value for key, value in new.items() if key not in old or old[key] != value}
     removed = [key for key in old if key not in new]
+    if changed or removed:
+        _write(wanted, changed)
+    _report(setup, old, changed, removed)
+
+
+def _report(
+    setup: str | None, old: dict[str, Any], changed: dict[str, Any], removed: list[str]
+) -> None:
+    if setup:
+        typer.echo(f"params.yaml is now the setup {setup}; earlier settings are not kept")
     for key, value in changed.items():
         typer.echo(f"{key}: {_shown(old.get(key))} → {_shown(value)}")
     for key in removed:
         typer.echo(f"{key}: {_shown(old[key])} → removed, it is not a parameter")
-    if changed or removed:
-        _write(wanted, changed)
-    else:
+    if not changed and not removed:
         typer.echo("nothing changed")
 
 
@@ -72,10 +88,10 @@ def _parse(settings: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def _wanted(setup: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Merge sample.yaml, the setup and the given settings; the later take precedence."""
-    wanted = _read_setup("sample")
-    for section, values in _read_setup(setup).items():
+def _wanted(setup: str | None, given: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Merge the setup, or the params `before`, and the given settings, which take precedence."""
+    wanted = _read_setup("sample") if setup else copy.deepcopy(before)
+    for section, values in (_read_setup(setup) if setup else {}).items():
         if isinstance(values, dict) and isinstance(wanted.get(section), dict):
             wanted[section] |= values
         else:
@@ -102,15 +118,31 @@ def _read_setup(name: str) -> dict[str, Any]:
     return values
 
 
-def _fill_sha256(wanted: dict[str, Any], params: "Params", given: dict[str, Any]) -> None:
-    """Fill in the hashes of a local source and of a weights file, unless given."""
-    source, weights = params.data.local_source(), params.base.weights_file()
-    if source is not None and "data.sha256" not in given:
-        from thaw.data.source import source_sha256
+def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]) -> None:
+    """Let DVC watch a local source; drop the hash of an earlier source. Values given stay."""
+    from thaw.params import is_local
 
-        wanted["data"]["sha256"] = source_sha256(source)
-    if weights is not None and "base.sha256" not in given:
-        wanted["base"]["sha256"] = sha256_of(weights)
+    data = wanted.get("data")
+    if not isinstance(data, dict) or not (setup or "data.source" in given):
+        return
+    source = data.get("source")
+    if "data.watch" not in given:
+        if isinstance(source, str) and is_local(source):
+            data["watch"] = str(Path(source).expanduser())  # DVC does not expand the home folder
+        else:
+            data["watch"] = _read_setup("sample")["data"]["watch"]
+    if "data.sha256" not in given and not setup:
+        data["sha256"] = None
+
+
+def _fill_sha256(
+    wanted: dict[str, Any], params: "Params", setup: str | None, given: dict[str, Any]
+) -> None:
+    """Fill in the hash of a new weights file, unless given. Raises ThawError if it is missing."""
+    params.data.local_source()
+    weights = params.base.weights_file()
+    if "base.sha256" not in given and (setup or "base.weights" in given):
+        wanted["base"]["sha256"] = sha256_of(weights) if weights else None
 
 
 def _flat(params: dict[str, Any]) -> dict[str, Any]:

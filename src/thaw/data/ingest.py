@@ -246,7 +246,7 @@ def _sha256(members: Members, file: SourceFile) -> str:
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """Count the images, the groups and what was left out, for metrics/ingest.json."""
+    """Count the images, the groups and what was left out, for data/ingest.json."""
     sizes = Counter(image.file.label for image in dataset.images)
     reasons = Counter(row.reason for row in dataset.inventory)
     del reasons["near duplicate"]  # these images are in the table

@@ -14,11 +14,15 @@ from thaw.evaluate.calibration import expected_calibration_error
 from thaw.evaluate.predictions import Predictions
 
 Metrics = Iterator[tuple[str, Any]]
+HEADLINE = (
+    *("accuracy", "accuracy_low", "accuracy_high", "val_accuracy", "loss"),
+    *("roc_auc", "f1", "ece", "n", "freeze_till"),
+)  # of metrics/eval.json; the others are details
 TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
 
 
 def evaluate(val: Predictions, test: Predictions, bins: int) -> Metrics:
-    """All metrics of metrics/eval.json that depend on predictions.
+    """All metrics that depend on predictions.
 
     All are on `test`, except threshold and val_accuracy. No choice uses `test`.
     """

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,7 +173,7 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
     """
     checkpoint.mkdir(parents=True, exist_ok=True)
     full = phases[-1].model  # the models of earlier phases are parts of it
-    board = LOGS / "tensorboard" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    board = tensorboard_folder()
     for phase in phases:
         progress = read_progress(checkpoint)
         if phase.epochs == 0 or phase.name in progress.finished:
@@ -201,6 +202,13 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
     read_arrays(checkpoint / "best.npz", full.variables)
     log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
     return progress
+
+
+def tensorboard_folder() -> Path:
+    """The folder of this run's logs, named after the DVC experiment, if it is one, and the time."""
+    started = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return LOGS / "tensorboard" / (f"{experiment}_{started}" if experiment else started)
 
 
 def compile_phase(phase: Phase, weight_decay: float) -> None:
