@@ -1,5 +1,7 @@
 """Write the pre-trained base as a graph that can be cut at any cut point, without Keras."""
 
+import gc
+
 import keras
 
 from thaw.model.base import load_base
@@ -11,6 +13,7 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write models/base."""
+    gc.freeze()  # imports live until exit (benchmarks/tricks.py, "imports out of collection")
     keras.utils.set_random_seed(params.seed)
     as_graph(load_base(params.base), params.base.name).write(BASE)
 

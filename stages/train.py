@@ -1,5 +1,6 @@
 """Train head and tail on cached activations; the best epoch by validation loss is saved."""
 
+import gc
 import logging
 import shutil
 
@@ -23,6 +24,7 @@ def main(params: Params) -> None:
     The ONNX export is part of this stage because loading TensorFlow and the model again would
     take longer than training a head.
     """
+    gc.freeze()  # imports live until exit (benchmarks/tricks.py, "imports out of collection")
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()

@@ -30,8 +30,9 @@ def map_shards(
         for shard in batched(items, size):
             yield from work(shard)
         return
-    # Spawn: a fork of a process with threads, which progress bars have, may deadlock.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # A fork of a process with threads, which progress bars have, may deadlock. The fork server
+    # has none, and imports the program once for all workers.
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
         pending: deque[Future[Iterable[R]]] = deque()
         for shard in batched(items, size):
             pending.append(pool.submit(work, shard))
