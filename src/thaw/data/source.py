@@ -9,6 +9,7 @@ from pathlib import Path
 
 from thaw.data.archive import Folder, Members, open_members
 from thaw.data.download import download
+from thaw.data.member_checks import unreadable_refused
 from thaw.errors import ThawError
 from thaw.files import check_sha256, sha256_of
 from thaw.params import Data
@@ -44,9 +45,10 @@ def source_sha256(path: Path) -> str:
     The listing has one line `<SHA-256>  <path in the folder>` per file, sorted by path, in the
     format of `sha256sum`.
     """
-    if not path.is_dir():
-        return sha256_of(path)
-    lines = [f"{sha256_of(path / name)}  {name}\n" for name in Folder(path).paths()]
+    with unreadable_refused(path):
+        if not path.is_dir():
+            return sha256_of(path)
+        lines = [f"{sha256_of(path / name)}  {name}\n" for name in Folder(path).paths()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
