@@ -28,7 +28,8 @@ def use(
 
     The result does not depend on the previous params.yaml: setups/sample.yaml has every key, and
     other setups only what differs from it. Comments are preserved. The hash of local images goes
-    into data.sha256 and that of a weights file into base.sha256, so DVC notices when they change.
+    into data.sha256, that of a local table into data.table_sha256 and that of a weights file into
+    base.sha256, so DVC notices when they change.
 
     Examples: `thaw use sample` · `thaw use mobilenetv2 data.source=photos.zip
     base.weights=weights.h5` · `thaw use sample train.freeze_till=all`
@@ -103,12 +104,14 @@ def _read_setup(name: str) -> dict[str, Any]:
 
 
 def _fill_sha256(wanted: dict[str, Any], params: "Params", given: dict[str, Any]) -> None:
-    """Fill in the hashes of a local source and of a weights file, unless given."""
+    """Fill in the hashes of a local source, a local table and a weights file, unless given."""
     source, weights = params.data.local_source(), params.base.weights_file()
     if source is not None and "data.sha256" not in given:
         from thaw.data.source import source_sha256
 
         wanted["data"]["sha256"] = source_sha256(source)
+    if (table := params.data.local_table()) is not None and "data.table_sha256" not in given:
+        wanted["data"]["table_sha256"] = sha256_of(table)
     if weights is not None and "base.sha256" not in given:
         wanted["base"]["sha256"] = sha256_of(weights)
 
