@@ -261,27 +261,38 @@ def drop_small_classes(
     """
     sizes = Counter(file.label for file, _ in unique)
     least = min_per_class or MIN_PER_CLASS
-    small = [label for label in classes if sizes[label] < least]
-    few = [f"{label} has {sizes[label]}" for label in small]
+    small = {label: sizes[label] for label in classes if sizes[label] < least}
     if small and (min_per_class is None or len(small) > len(classes) - 2):
-        reasons = Counter(row.reason for row in left_out)
-        listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) or "none"
-        raise ThawError(
-            f"{'a class needs' if min_per_class is None else 'two classes need'} at least {least} "
-            f"usable images, but {listing(few)} (left out: {listed}): add images, raise "
-            f"data.limit_per_class, choose with data.classes, or set data.min_per_class to "
-            f"{f'{least} to drop small classes' if min_per_class is None else 'less'}"
-        )
+        raise _too_small(small, min_per_class, Counter(row.reason for row in left_out))
     if small:
-        count = sum(sizes[label] for label in small)
         log.warning(
-            "%d classes with fewer than data.min_per_class = %d images are dropped, with %d "
-            "images: %s", len(small), least, count, few,
+            "data.min_per_class = %d drops %d classes with %d images: %s",
+            least, len(small), sum(small.values()), ", ".join(_sizes(small)),
         )  # fmt: skip
-    lost = set(small)
-    kept = [(file, sha) for file, sha in unique if file.label not in lost]
+    kept = [(file, sha) for file, sha in unique if file.label not in small]
     detail = f"data.min_per_class is {least}"
-    return kept, [_row(file, "small class", detail) for file, _ in unique if file.label in lost]
+    return kept, [_row(file, "small class", detail) for file, _ in unique if file.label in small]
+
+
+def _too_small(
+    small: dict[str, int], min_per_class: int | None, reasons: Counter[str]
+) -> ThawError:
+    found = listing(_sizes(small))
+    left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) or "none"
+    if min_per_class is None:
+        return ThawError(
+            f"a class needs at least {MIN_PER_CLASS} usable images, but {found} (left out: "
+            f"{left_out}): add images, raise data.limit_per_class, choose with data.classes, or "
+            f"set data.min_per_class, such as {MIN_PER_CLASS}, to drop small classes"
+        )
+    return ThawError(
+        f"two classes need at least data.min_per_class = {min_per_class} usable images, but "
+        f"{found} (left out: {left_out}): add images, or lower data.min_per_class"
+    )
+
+
+def _sizes(small: dict[str, int]) -> list[str]:
+    return [f"{label} has {count}" for label, count in small.items()]
 
 
 def _skipped(path: str) -> InventoryRow:
