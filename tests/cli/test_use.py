@@ -74,6 +74,8 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("sample train.freeze_till=156", "at most the 155 layers of MobileNetV2", 1),
         ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
         ("sample data.source=photos.zip", "photos.zip does not exist", 1),
+        ("sample data.table=labels.csv", "data.table must be null without a table", 1),
+        ("mobilenetv2 data.layout=folders split.column=part", "split.column must be null", 1),
         ("mobilenetv2 base.weights=some.h5", "some.h5 does not exist", 1),
         ("sample train.fine_tune_epochs", "must be key=value", 2),
     ],
@@ -131,6 +133,15 @@ def test_a_local_source_is_hashed_so_that_a_change_is_noticed(folder):
     (folder / "photos/Cat/1.jpg").write_bytes(b"other")
     run("thaw use sample data.source=photos", folder)
     assert len(first) == 64 and params(folder)["data"]["sha256"] != first
+
+
+def test_a_local_table_is_hashed_and_one_inside_the_source_is_not(folder):
+    (folder / "photos").mkdir()
+    (folder / "labels.csv").write_text("file,label\n")
+    run("thaw use sample data.source=photos data.table=labels.csv data.layout=csv", folder)
+    assert params(folder)["data"]["table_sha256"] == sha256_of(folder / "labels.csv")
+    run("thaw use sample data.source=photos data.table=inside.csv", folder)
+    assert params(folder)["data"]["table_sha256"] is None
 
 
 def test_help_teaches(folder):

@@ -121,9 +121,9 @@ def label_images(
             + (", or data.table" if len({way.layout for way in fitting}) == 1 else "")
         )
     raise ThawError(
-        f"data.source must be laid out as data.layout {layout} says, but is not ({found}): put the "
-        "images of each class into a folder, or set data.layout and, for a table, data.table, "
-        "data.file_column and data.label_column"
+        f"data.source must fit data.layout {layout} with two classes or more, but does not "
+        f"({found}): put the images of each class into a folder, or set data.layout and, for a "
+        "table, data.table, data.file_column and data.label_column"
     )
 
 
