@@ -41,7 +41,7 @@ SHARD_SIZE = 32  # images
 MIN_PER_CLASS = 10  # images; with fewer, a split cannot hold each class
 SCHEMA = pa.schema(
     [
-        ("name", pa.string()),  # class folder / file name
+        ("name", pa.string()),  # unique: class folder / file name, or the path in the source
         ("label", pa.string()),
         ("bytes", pa.binary()),  # the file, unchanged
         ("width", pa.int32()),  # pixels, after EXIF rotation
