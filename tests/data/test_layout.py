@@ -101,6 +101,7 @@ def test_columns_are_found_or_chosen_and_the_others_become_attributes(delimiter)
         ("Dog", {"breed": "pug"}),
     ]
     assert labels(FLAT, "csv", tables, label="breed") == {FLAT[0]: "manx", FLAT[1]: "pug"}
+    assert "both file and label" in refusal(FLAT, "csv", tables, label="file")
     assert "no column 'name', as data.label_column" in refusal(FLAT, "csv", tables, label="name")
 
 
@@ -113,7 +114,7 @@ def test_what_a_table_cannot_label_is_left_out_by_reason():
         "images/0002.jpg": "two rows",
         "images/0003.jpg": "no label",
         "images/0005.jpg": "no label",
-        "0009": "missing",
+        "0009": "not in the source",
     }
 
 
@@ -180,6 +181,8 @@ def test_what_no_layout_can_read_is_refused_with_the_reason(images, layout, tabl
     [
         (b"\xff\xfe", "UTF-8"),
         (b"file,file\n", "must differ"),
+        (b'file,"a\nb"\n', "must be printable"),
+        (b'file,label\n1,"a\nb",c\n', "must have 2 cells"),
         (b"file,label\na,Cat,Dog\n", "must have 2 cells"),
         (b'file,label\na,"' + b"x" * 140_000, "field larger"),
     ],

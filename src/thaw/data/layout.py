@@ -219,14 +219,14 @@ def parse_table(name: str, data: bytes) -> Table:
         columns, *rows = [row for row in reader if row] or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ThawError(f"{name} must be a table as UTF-8 text, but is not: {error}") from None
-    columns = [column.strip() for column in columns]
+    columns = [_printable(column.strip(), name) for column in columns]
     if len(set(columns)) < len(columns):
         raise ThawError(f"the columns of {name} must differ, but are {listing(columns)}: name them")
     for row in rows:
         if len(row) != len(columns):
             raise ThawError(
                 f"each row of {name} must have {len(columns)} cells, as its header has, but one "
-                f"has {len(row)}: {listing(row)}: put quotes around cells with a {delimiter!r}"
+                f"has {len(row)}: {listing(map(repr, row))}: put quotes around cells with a {delimiter!r}"
             )
     return Table(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
@@ -240,6 +240,8 @@ def from_table(images: Sequence[str], name: str, data: bytes, columns: TableColu
         table = parse_table(name, data)
         file_column = _column(name, table, "file_column", columns.file, FILE_COLUMNS)
         label_column = _column(name, table, "label_column", columns.label, LABEL_COLUMNS)
+        if file_column == label_column:
+            raise ThawError(f"{file_column} of {name} cannot be both file and label: set another")
         rows, left_out = _match(images, name, table, file_column)
         files = []
         for path, found in rows.items():
@@ -301,11 +303,11 @@ def _match(
         for path in found:
             rows.setdefault(path, []).append(row)
         if not found:
-            missing.append(InventoryRow(_printable(value, name), "", "missing", f"in {name}"))
+            missing.append(InventoryRow(_printable(value, name), "", "not in the source", name))
     return rows, missing
 
 
 def _printable(text: str, name: str) -> str:
     if not text.isprintable():
-        raise ThawError(f"labels and file names must be printable, but {name} has {text!r}: fix it")
+        raise ThawError(f"names and labels must be printable, but {name} has {text!r}: correct it")
     return text
