@@ -226,7 +226,7 @@ def parse_table(name: str, data: bytes) -> Table:
         if len(row) != len(columns):
             raise ThawError(
                 f"each row of {name} must have {len(columns)} cells, as its header has, but one "
-                f"has {len(row)}: {listing(map(repr, row))}: put quotes around cells with a {delimiter!r}"
+                f"has {len(row)}: {listing(map(repr, row))}: quote cells with a {delimiter!r}"
             )
     return Table(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
