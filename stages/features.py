@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from thaw.data.tables import read_rows, read_split
+from thaw.data.tables import FOLDED, read_rows, read_split
 from thaw.features.extract import Row, features_fingerprint, list_rows, write_features
 from thaw.features.graph import Graph
 from thaw.params import Params
@@ -14,7 +14,7 @@ def rows() -> Iterator[Row]:
     """The images of train and val, then the views of train."""
     split = read_split(SPLIT).set_index("name")["split"]
     for row in read_rows(IMAGES, ["name", "label", "bytes"]):
-        if split[row["name"]] != "test":
+        if split[row["name"]] in FOLDED:
             yield Row(row["name"], 0, row["label"], split[row["name"]], row["bytes"])
     for row in read_rows(VIEWS):
         yield Row(row["name"], row["k"], row["label"], "train", row["bytes"])

@@ -1,7 +1,9 @@
 """Read the images of the source, leave out unusable ones, group near duplicates."""
 
+import logging
+
 from thaw.data.image_grid import write_image_grid
-from thaw.data.ingest import collect, examples, summary, write_images, write_inventory
+from thaw.data.ingest import collect, examples, in_one_line, summary, write_images, write_inventory
 from thaw.data.source import open_source
 from thaw.files import write_json
 from thaw.images import decode
@@ -10,19 +12,14 @@ from thaw.params import Params
 from thaw.paths import IMAGES, INGEST_SUMMARY, INVENTORY, PLOTS
 from thaw.stage import run
 
+log = logging.getLogger("thaw")
+
 
 def main(params: Params) -> None:
     """Write data/images.parquet, data/inventory.csv, data/ingest.json and plots/dataset.png."""
     data = params.data
     with open_source(data) as members:
-        dataset = collect(
-            members,
-            data.classes,
-            data.limit_per_class,
-            data.max_megapixels,
-            data.max_phash_distance,
-            cores(),
-        )
+        dataset = collect(members, data, cores())
         write_images(IMAGES, members, dataset)
         shown = examples(members, dataset, classes=12, per_class=8)
     write_inventory(INVENTORY, dataset.inventory)
@@ -31,6 +28,7 @@ def main(params: Params) -> None:
     more = len(dataset.classes) - len(shown)
     title = f"{len(dataset.images)} images" + (f", {more} more classes" if more else "")
     write_image_grid(PLOTS / "dataset.png", title, rows)
+    log.info("%s", in_one_line(dataset))
 
 
 if __name__ == "__main__":

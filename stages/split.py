@@ -1,9 +1,8 @@
 """Split the images by group into train, val and test, and train and val into folds."""
 
-import pandas as pd
-
+from thaw.data.given_split import add_given
 from thaw.data.split import make_split
-from thaw.data.tables import read_rows, write_split
+from thaw.data.tables import read_images, read_split_column, write_split
 from thaw.params import Params
 from thaw.paths import IMAGES, SPLIT
 from thaw.stage import run
@@ -12,7 +11,8 @@ from thaw.stage import run
 def main(params: Params) -> None:
     """Write data/split.csv."""
     split = params.split
-    images = pd.DataFrame(read_rows(IMAGES, ["name", "label", "group"]))
+    column = split.column or read_split_column(IMAGES)
+    images = add_given(read_images(IMAGES), column, split.group_column, split.on_leak)
     table = make_split(images, split.val, split.test, split.folds, params.seed)
     write_split(SPLIT, table, IMAGES)
 

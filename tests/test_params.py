@@ -95,7 +95,8 @@ def test_every_wrong_type_is_named_with_its_value(place):
 def test_there_is_a_rule_for_every_number():
     committed = {f"{s}__{key}" for s, key in KEYS if type(VALUES[s][key]) in (int, float)}
     lists = {"train__hidden_units", "augment__extra_views"}
-    assert committed | lists | {"seed", "data__limit_per_class"} == set(NUMBER_NAMES)
+    optional = {"data__limit_per_class", "data__min_per_class"}
+    assert committed | lists | optional | {"seed"} == set(NUMBER_NAMES)
     for place, _, rule in NUMBERS:
         assert {"minimum", "exclusiveMinimum"} & set(rule), place
         # The table of backbones says where freeze_till ends.
@@ -150,6 +151,25 @@ def test_a_whole_number_is_a_number():
         ({"train__fine_tune_epochs": True}, "must be a whole number, but is True"),
         ({"train__pooling": "max"}, "train.pooling must be 'average' or 'flatten', but is 'max'"),
         ({"data__source": ""}, "data.source must have at least 1 character, but is ''"),
+        ({"data__layout": "flat"}, "data.layout must be 'auto', 'folders', 'prefix', 'csv' or "),
+        ({"data__min_per_class": 2}, "data.min_per_class must be at least 3, but is 2"),
+        (
+            {"data__min_per_class": 20, "data__limit_per_class": 10},
+            "data.limit_per_class must be at least data.min_per_class, 20, but is 10",
+        ),
+        ({"data__layout": "csv"}, "data.layout must be auto or folders for the sample"),
+        ({"data__table_sha256": "0"}, "data.table_sha256 must be null without data.table"),
+        ({"data__table": "labels.csv"}, "data.table must be null without a table, that is for"),
+        (
+            {"data__source": "pets", "data__layout": "prefix", "data__label_column": "breed"},
+            "data.label_column must be null without a table, that is for data.layout prefix of",
+        ),
+        (
+            {"data__source": "pets", "data__layout": "splits", "split__column": "part"},
+            "split.column must be null without a table, that is for data.layout splits of pets",
+        ),
+        ({"split__group_column": "person"}, "split.group_column must be null without a table"),
+        ({"split__on_leak": "keep"}, "split.on_leak must be 'drop' or 'error', but is 'keep'"),
         ({"data__classes": ["Cat"]}, "two classes or more, each once, but is ['Cat']"),
         ({"data__classes": ["Cat", "Dog", "Cat"]}, "each once, but is ['Cat', 'Dog', 'Cat']"),
         ({"augment__extra_views": {"Cat": -1}}, "augment.extra_views.Cat must be at least 0"),
@@ -288,6 +308,15 @@ def test_a_source_is_the_sample_a_url_or_a_path(home):
         ThawError, match=r"data.source must be .*, but none.zip does not exist: check"
     ):
         local("none.zip")
+
+
+def test_a_table_is_a_local_file_or_inside_the_source(home):
+    def local(table):
+        return validate(changed(data__source="photos.zip", data__table=table)).data.local_table()
+
+    (home / "labels.csv").touch()
+    assert local("~/labels.csv") == home / "labels.csv"
+    assert local(None) is None and local("labels.csv") is None
 
 
 def test_weights_are_of_a_kind_or_a_file(home):

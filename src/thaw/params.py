@@ -70,11 +70,18 @@ class Section(BaseModel):
 class Data(Section):
     """Where the images come from and which are used."""
 
-    source: str = Field(min_length=1)  # "sample", a URL, an archive or a folder of class folders
+    source: str = Field(min_length=1)  # "sample", a URL, an archive or a folder
     sha256: str | None  # of the archive, or of the folder's listing; None: not checked
     watch: str = Field(min_length=1)  # a dep of ingest: a local source, or a folder around it
-    classes: list[str]  # class folders to use, in this order; empty: all, by name
+    layout: Literal["auto", "folders", "prefix", "csv", "splits"]  # see thaw.data.layout
+    table: str | None = Field(min_length=1)  # a local file, or a path inside the source
+    table_sha256: str | None  # of a local table; None: not checked
+    file_column: str | None = Field(min_length=1)  # None: the one with a usual name
+    label_column: str | None = Field(min_length=1)  # None: the one with a usual name
+    classes: list[str]  # classes to use, in this order; empty: all, by name
     limit_per_class: int | None = Field(ge=1, le=10**7)
+    # smaller classes are dropped; None: they are an error. A class needs an image in each split
+    min_per_class: int | None = Field(ge=3, le=10**7)
     max_megapixels: float = Field(gt=0, le=1000)  # larger images are left out
     # near duplicates: perceptual hashes that differ in at most so many of 64 bits
     max_phash_distance: int = Field(ge=0, le=64)
@@ -84,6 +91,15 @@ class Data(Section):
         if not is_local(self.source):
             return None
         return _existing(self.source, "data.source must be sample, a URL, an archive or a folder")
+
+    def local_table(self) -> Path | None:
+        """The table, if it is a local file; None if there is none or it is inside the source."""
+        path = Path(self.table).expanduser() if self.table else None
+        return path if path and path.is_file() else None
+
+    def may_have_table(self) -> bool:
+        """Whether the layout is, or may turn out to be, csv. The sample has class folders."""
+        return self.layout in ("auto", "csv") and self.source != "sample"
 
     @model_validator(mode="after")
     def _local_source_is_watched(self) -> Self:
@@ -97,20 +113,49 @@ class Data(Section):
         return self
 
     @model_validator(mode="after")
-    def _classes_differ(self) -> Self:
+    def _keys_agree(self) -> Self:
+        errors = []
         count = len(self.classes)
-        rule = "data.classes must be empty or name two classes or more, each once, but is"
-        wrong = count == 1 or len(set(self.classes)) < count
-        _raise_if_any([f"{rule} {self.classes!r}"] if wrong else [])
+        if count == 1 or len(set(self.classes)) < count:
+            errors.append(
+                "data.classes must be empty or name two classes or more, each once, but is "
+                f"{self.classes!r}"
+            )
+        least, most = self.min_per_class, self.limit_per_class
+        if least is not None and most is not None and most < least:
+            errors.append(
+                f"data.limit_per_class must be at least data.min_per_class, {least}, but is {most}"
+            )
+        if self.source == "sample" and self.layout not in ("auto", "folders"):
+            errors.append(
+                "data.layout must be auto or folders for the sample, which has a folder per class, "
+                f"but is {self.layout!r}"
+            )
+        if self.table_sha256 is not None and self.table is None:
+            errors.append("data.table_sha256 must be null without data.table: set data.table")
+        _raise_if_any(errors + self._table_errors())
         return self
+
+    def _table_errors(self) -> list[str]:
+        keys = ("table", "file_column", "label_column")
+        return [
+            f"data.{key} must be null without a table, that is for data.layout {self.layout} of "
+            f"{self.source}, but is {getattr(self, key)!r}: remove it, or set data.layout to csv"
+            for key in keys
+            if getattr(self, key) is not None and not self.may_have_table()
+        ]
 
 
 class Split(Section):
-    """Fractions of the images; train gets the rest."""
+    """Fractions of the images; train gets the rest. Given splits are kept as they are."""
 
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=100)  # cross-validation folds over train and val
+    column: str | None = Field(min_length=1)  # of data.table, with values train, val and test
+    # of data.table; images with the same value stay together
+    group_column: str | None = Field(min_length=1)
+    on_leak: Literal["drop", "error"]  # a duplicate that crosses given splits
 
     @model_validator(mode="after")
     def _train_is_left(self) -> Self:
@@ -250,6 +295,13 @@ class Params(Section):
                 f"augment.extra_views must name classes of data.classes, {classes!r}, "
                 f"but names {unknown!r}"
             )
+        for key in ("column", "group_column"):
+            if getattr(self.split, key) is not None and not self.data.may_have_table():
+                errors.append(
+                    f"split.{key} must be null without a table, that is for data.layout "
+                    f"{self.data.layout} of {self.data.source}, but is "
+                    f"{getattr(self.split, key)!r}: remove it, or set data.layout to csv"
+                )
         _raise_if_any(errors)
         return self
 

@@ -75,6 +75,8 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
         ("sample data.source=photos.zip", "photos.zip does not exist", 1),
         ("data.source=setups data.watch=src", "data.watch must be data.source, setups, or", 1),
+        ("sample data.table=labels.csv", "data.table must be null without a table", 1),
+        ("mobilenetv2 data.layout=folders split.column=part", "split.column must be null", 1),
         ("mobilenetv2 base.weights=some.h5", "some.h5 does not exist", 1),
         ("sample train.fine_tune_epochs", "must be key=value", 2),
     ],
@@ -161,6 +163,15 @@ def test_the_command_finds_the_project_from_a_folder_inside_it(folder):
     (folder / "notebooks/deep/src").symlink_to(ROOT / "src")
     run("thaw use seed=7", folder / "notebooks/deep")
     assert params(folder)["seed"] == 7
+
+
+def test_a_local_table_is_hashed_and_one_inside_the_source_is_not(folder):
+    (folder / "photos").mkdir()
+    (folder / "labels.csv").write_text("file,label\n")
+    run("thaw use sample data.source=photos data.table=labels.csv data.layout=csv", folder)
+    assert params(folder)["data"]["table_sha256"] == sha256_of(folder / "labels.csv")
+    run("thaw use sample data.source=photos data.table=inside.csv", folder)
+    assert params(folder)["data"]["table_sha256"] is None
 
 
 def test_help_teaches(folder):

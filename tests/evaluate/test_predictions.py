@@ -59,6 +59,11 @@ def test_only_val_and_test_are_decoded_in_small_batches():
     assert table.iloc[0].tolist() == ["2", "Cat", "val", "Cat", 0.75, 0.25]
 
 
+def test_an_image_in_no_split_is_not_predicted():
+    found = predict(Stub(), rows(4), {"0": "val", "1": "leak", "2": "train", "3": "test"})
+    assert found.names == ["0", "3"]
+
+
 def test_a_label_unknown_to_the_bundle_is_an_error():
     with pytest.raises(ThawError, match="among the bundle's Cat, Dog, but one is Cow"):
         predict(Stub(), rows(4, ("Cat", "Cow")), dict.fromkeys("0123", "test"))

@@ -41,7 +41,7 @@ def archive(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ingested(archive):
     with open_members(archive) as members:
-        dataset = collect(members, [], None, 50.0, 4, workers=1)
+        dataset = collect(members, load(ROOT / "params.yaml").data, workers=1)
         path = archive.with_name("images.parquet")
         write_images(path, members, dataset)
     rows = {row["name"]: row for row in read_rows(path)}

@@ -32,8 +32,8 @@ def use(
 
     Without a setup only the given keys change. A setup replaces all of params.yaml: sample.yaml
     has every key, the other setups only what differs from it. Comments are preserved. A local
-    source goes into data.watch and the hash of a weights file into base.sha256, so that DVC
-    notices when they change.
+    source goes into data.watch, and the hashes of a local table and of a weights file into
+    data.table_sha256 and base.sha256, so that DVC notices when they change.
 
     Examples: `thaw use train.freeze_till=all` · `thaw use sample` · `thaw use mobilenetv2
     data.source=photos.zip base.weights=weights.h5`
@@ -138,8 +138,14 @@ def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]
 def _fill_sha256(
     wanted: dict[str, Any], params: "Params", setup: str | None, given: dict[str, Any]
 ) -> None:
-    """Fill in the hash of a new weights file, unless given. Raises ThawError if it is missing."""
+    """Fill in the hashes of a new table and weights file, unless given.
+
+    Raises ThawError if the source or the weights file is missing.
+    """
     params.data.local_source()
+    if "data.table_sha256" not in given and (setup or "data.table" in given):
+        table = params.data.local_table()
+        wanted["data"]["table_sha256"] = sha256_of(table) if table else None
     weights = params.base.weights_file()
     if "base.sha256" not in given and (setup or "base.weights" in given):
         wanted["base"]["sha256"] = sha256_of(weights) if weights else None

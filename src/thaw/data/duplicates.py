@@ -1,4 +1,4 @@
-"""Group near-duplicate images by their perceptual hashes."""
+"""Group near-duplicate images by their perceptual hashes, and join groups."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,16 @@ def group_names(names: Sequence[str], phashes: Sequence[str], max_distance: int)
     ever separated by a split. phashes: 16 hexadecimal digits each. max_distance: see `near_pairs`.
     """
     hashes = np.array([int(phash, 16) for phash in phashes], dtype=np.uint64)
-    left, right = near_pairs(hashes, max_distance)
+    return join_pairs(names, *near_pairs(hashes, max_distance))
+
+
+def join_pairs(
+    names: Sequence[str], left: np.ndarray | Sequence[int], right: np.ndarray | Sequence[int]
+) -> list[str]:
+    """The group of each name if left[k] and right[k] belong together, called after its first name.
+
+    left, right: indices into `names`.
+    """
     adjacency = coo_matrix((np.ones(len(left), bool), (left, right)), (len(names), len(names)))
     _, components = connected_components(adjacency, directed=False)
     first_name: dict[int, str] = {}

@@ -1,6 +1,8 @@
 """Turn the files of a source into one table of valid, unique, grouped images."""
 
 import hashlib
+import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +16,32 @@ from tqdm import tqdm
 
 from thaw.data.archive import Members
 from thaw.data.duplicates import group_names
+from thaw.data.layout import (
+    InventoryRow,
+    Labelled,
+    SourceFile,
+    TableColumns,
+    class_folders,
+    is_hidden,
+    is_like_a_split,
+    is_table,
+    label_images,
+    list_images,
+)
 from thaw.data.tables import write_table
 from thaw.data.validate import SUFFIXES, ImageCheck, check_shard
-from thaw.errors import ThawError
-from thaw.files import atomic_write
+from thaw.errors import ThawError, listing
+from thaw.files import atomic_write, check_sha256, sha256_of
 from thaw.parallel import map_shards
+from thaw.params import Data
+
+log = logging.getLogger("thaw")
 
 SHARD_SIZE = 32  # images
 MIN_PER_CLASS = 10  # images; with fewer, a split cannot hold each class
 SCHEMA = pa.schema(
     [
-        ("name", pa.string()),  # class folder / file name
+        ("name", pa.string()),  # unique: class folder / file name, or the path in the source
         ("label", pa.string()),
         ("bytes", pa.binary()),  # the file, unchanged
         ("width", pa.int32()),  # pixels, after EXIF rotation
@@ -34,122 +51,131 @@ SCHEMA = pa.schema(
         ("group", pa.string()),
     ]
 )
-
-
-@dataclass(frozen=True, order=True)
-class SourceFile:
-    """A file of the source. `name` is class folder / file name, `path` the path in the source."""
-
-    name: str
-    label: str
-    path: str
-
-
-@dataclass(frozen=True, order=True)
-class InventoryRow:
-    """A file that was left out, or that has near duplicates, and why."""
-
-    name: str
-    label: str
-    reason: str
-    detail: str
+# Written only if the layout gives attributes: further columns of the table, or the split.
+ATTRIBUTES = pa.schema(
+    [
+        ("attributes", pa.string()),  # JSON: a mapping of names to text
+        ("copies", pa.string()),  # JSON: name and attributes of each identical file left out
+    ]
+)
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A usable image."""
+    """A usable image. copies: identical files that were left out."""
 
     file: SourceFile
     sha256: str
     check: ImageCheck
     group: str
+    copies: list[SourceFile]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The usable images and the inventory, both sorted by name."""
+    """The usable images and the inventory, both sorted by name.
+
+    unused: number of images that data.classes and data.limit_per_class left out, by reason.
+    split_column: the attribute that holds the given split, if the layout gives one.
+    """
 
     classes: list[str]
     images: list[LabelledImage]
     inventory: list[InventoryRow]
+    unused: dict[str, int]
+    split_column: str | None
 
 
-def collect(
-    members: Members,
-    classes: Sequence[str],
-    limit_per_class: int | None,
-    max_megapixels: float,
-    max_phash_distance: int,
-    workers: int,
-) -> Dataset:
-    """Read, validate, deduplicate and group all images of `classes`, or of all class folders.
+def collect(members: Members, data: Data, workers: int) -> Dataset:
+    """Read, label, validate, deduplicate and group the images of `data.classes`, or of all.
 
     A limit takes the images of a class in order of their SHA-256, a reproducible random order
     that is independent of file names, and stops decoding when it is reached. Raises ThawError
-    if a class is missing, ambiguous or too small.
+    if no layout fits, or a class is missing, ambiguous or too small.
     """
-    files, skipped = find_images(members.paths())
-    chosen = choose_classes(files, classes)
-    files = [file for file in files if file.label in chosen]
+    images, others = list_images(members.paths())
+    labelled = label_images(*_layout(data), images, _tables(members, others, data))
+    log.info("data.layout is %s: %s", labelled.layout, labelled.why)
+    chosen = choose_classes(labelled, data.classes)
+    among = set(chosen)
+    files = [file for file in labelled.files if file.label in among]
     files_by_sha: dict[str, list[SourceFile]] = {}
     for file in tqdm(files, desc="reading", unit="image", disable=None):
         files_by_sha.setdefault(_sha256(members, file), []).append(file)
-    checks = check_images(members, files_by_sha, limit_per_class, max_megapixels, workers)
+    checks = check_images(members, files_by_sha, data.limit_per_class, data.max_megapixels, workers)
     unique, left_out = deduplicate(files_by_sha, checks)
-    _check_class_sizes(unique, chosen, left_out)
+    unused = {
+        "of other classes": len(labelled.files) - len(files),
+        "over data.limit_per_class": len(files) - len(unique) - len(left_out),
+    }
+    left_out += [_skipped(path) for path in others if path != labelled.table] + labelled.left_out
+    unique, dropped = drop_small_classes(unique, chosen, data.min_per_class, left_out)
     names = [file.name for file, _ in unique]
-    groups = group_names(names, [checks[sha].phash for _, sha in unique], max_phash_distance)
-    images = [
-        LabelledImage(file, sha, checks[sha], group)
+    groups = group_names(names, [checks[sha].phash for _, sha in unique], data.max_phash_distance)
+    kept = [
+        LabelledImage(file, sha, checks[sha], group, _others(files_by_sha[sha], file))
         for (file, sha), group in zip(unique, groups, strict=True)
     ]
-    return Dataset(chosen, images, sorted(skipped + left_out + _near_duplicates(images)))
+    present = {file.label for file, _ in unique}
+    classes = [label for label in chosen if label in present]
+    inventory = sorted(left_out + dropped + _near_duplicates(kept))
+    return Dataset(classes, kept, inventory, unused, labelled.split_column)
 
 
-def find_images(paths: Sequence[str]) -> tuple[list[SourceFile], list[InventoryRow]]:
-    """Separate image files, by suffix, from the rest. Hidden files are never images."""
-    files, skipped = [], []
-    for text in paths:
-        path = PurePosixPath(text)
-        label = path.parent.name
-        name = f"{label}/{path.name}" if label else path.name
-        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES:
-            skipped.append(InventoryRow(name, label, "not an image file", path.suffix))
-        elif not label:
-            skipped.append(InventoryRow(name, "", "no class folder", ""))
-        else:
-            files.append(SourceFile(name, label, text))
-    return sorted(files), skipped
+def _layout(data: Data) -> tuple[str, TableColumns]:
+    """The layout and the columns that the params say. A table, or its columns, mean csv."""
+    columns = TableColumns(data.file_column, data.label_column)
+    has_table = data.table or columns != TableColumns()
+    return "csv" if has_table else data.layout, columns
 
 
-def choose_classes(files: Sequence[SourceFile], wanted: Sequence[str]) -> list[str]:
-    """Return `wanted`, or all class folders by name if it is empty.
+def _tables(members: Members, others: Sequence[str], data: Data) -> dict[str, bytes]:
+    """The tables of the source, or the one that `data.table` names, by path."""
+    if data.table is None:
+        return {path: members.read(path) for path in others if is_table(path)}
+    if (path := data.local_table()) is not None:
+        if data.table_sha256 is not None:
+            check_sha256("data.table_sha256", path, sha256_of(path), data.table_sha256)
+        return {data.table: path.read_bytes()}
+    if data.table not in others:
+        raise ThawError(
+            f"data.table must be a file, or one inside data.source, but {data.table} is neither: "
+            f"check the path, from {Path.cwd()} or inside {data.source}; inside there are "
+            f"{listing(filter(is_table, others))}"
+        )
+    return {data.table: members.read(data.table)}
 
-    Raises ThawError unless there are two classes or more, each the name of exactly one folder.
+
+def choose_classes(labelled: Labelled, wanted: Sequence[str]) -> list[str]:
+    """Return `wanted`, or all classes by name if it is empty.
+
+    Raises ThawError unless there are two classes or more, and, if each is a folder, exactly one
+    of each. Warns if a class is called like a split.
     """
-    folders: dict[str, set[str]] = {}
-    for file in files:
-        folders.setdefault(file.label, set()).add(str(PurePosixPath(file.path).parent))
-    found = ", ".join(sorted(folders)) or "none"
+    folders = class_folders(labelled.files)
+    found = listing(folders)
     if unknown := [label for label in wanted if label not in folders]:
         raise ThawError(
-            f"data.classes must name class folders, but {', '.join(unknown)} does not exist; "
+            f"data.classes must name classes of the data, but {listing(unknown)} does not exist; "
             f"found: {found}"
         )
     chosen = list(wanted) or sorted(folders)
-    if len(set(chosen)) < max(2, len(chosen)):
+    if len(chosen) < 2:
         raise ThawError(
-            f"at least two different classes are needed, but there is "
-            f"{', '.join(chosen) or 'none'}; class folders found: {found}: put the images of "
-            "each class into its own folder, or correct data.classes"
+            f"at least two different classes are needed, but there is {found}; layout "
+            f"{labelled.layout} found: {labelled.why}: add a class, or correct data.layout"
         )
     for label in chosen:
-        if len(folders[label]) > 1:
+        if labelled.layout == "folders" and len(folders[label]) > 1:
             raise ThawError(
                 f"a class must be one folder, but {label} is {len(folders[label])}: "
-                f"{' and '.join(sorted(folders[label]))}; let data.source hold one of them"
+                f"{' and '.join(folders[label])}; let data.source hold one of them, or set "
+                "data.layout to splits if these are splits"
             )
+    if like_splits := [label for label in chosen if is_like_a_split(label)]:
+        log.warning(
+            "classes are called like splits: %s; is data.layout right?", listing(like_splits)
+        )
     return chosen
 
 
@@ -196,12 +222,12 @@ def deduplicate(
 ) -> tuple[list[tuple[SourceFile, str]], list[InventoryRow]]:
     """Return one (file, SHA-256) for each usable image, sorted by name, and what was left out.
 
-    Of identical files, the first by name stays. Identical files with different labels are all
-    left out, because nothing tells which label is right.
+    Of identical files, the first by rank and name stays. Identical files with different labels
+    are all left out, because nothing tells which label is right.
     """
     unique, left_out = [], []
     for sha, check in checks.items():
-        first, *copies = files = sorted(files_by_sha[sha])
+        first, *copies = files = sorted(files_by_sha[sha], key=lambda file: (file.rank, file.name))
         if check.reason:
             left_out += [_row(file, check.reason, check.detail) for file in files]
         elif len({file.label for file in files}) > 1:
@@ -222,19 +248,64 @@ def _near_duplicates(images: Sequence[LabelledImage]) -> list[InventoryRow]:
     ]
 
 
-def _check_class_sizes(
+def drop_small_classes(
     unique: Sequence[tuple[SourceFile, str]],
     classes: Sequence[str],
+    min_per_class: int | None,
     left_out: Sequence[InventoryRow],
-) -> None:
+) -> tuple[list[tuple[SourceFile, str]], list[InventoryRow]]:
+    """Return the images of classes with `min_per_class` images or more, and rows for the others.
+
+    Raises ThawError if a class has fewer than MIN_PER_CLASS and `min_per_class` is None, or if
+    fewer than two classes are left.
+    """
     sizes = Counter(file.label for file, _ in unique)
-    if few := [f"{label} has {sizes[label]}" for label in classes if sizes[label] < MIN_PER_CLASS]:
-        reasons = Counter(row.reason for row in left_out)
-        listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) or "none"
-        raise ThawError(
-            f"a class needs at least {MIN_PER_CLASS} usable images, but {', '.join(few)} (left "
-            f"out: {listed}): add images, raise data.limit_per_class, or choose with data.classes"
+    least = min_per_class or MIN_PER_CLASS
+    small = {label: sizes[label] for label in classes if sizes[label] < least}
+    if small and (min_per_class is None or len(small) > len(classes) - 2):
+        raise _too_small(small, min_per_class, Counter(row.reason for row in left_out))
+    if small:
+        log.warning(
+            "data.min_per_class = %d drops %d classes with %d images: %s",
+            least, len(small), sum(small.values()), ", ".join(_sizes(small)),
+        )  # fmt: skip
+    kept = [(file, sha) for file, sha in unique if file.label not in small]
+    detail = f"data.min_per_class is {least}"
+    return kept, [_row(file, "small class", detail) for file, _ in unique if file.label in small]
+
+
+def _too_small(
+    small: dict[str, int], min_per_class: int | None, reasons: Counter[str]
+) -> ThawError:
+    found = listing(_sizes(small))
+    left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) or "none"
+    if min_per_class is None:
+        return ThawError(
+            f"a class needs at least {MIN_PER_CLASS} usable images, but {found} (left out: "
+            f"{left_out}): add images, raise data.limit_per_class, choose with data.classes, or "
+            f"set data.min_per_class, such as {MIN_PER_CLASS}, to drop small classes"
         )
+    return ThawError(
+        f"two classes need at least data.min_per_class = {min_per_class} usable images, but "
+        f"{found} (left out: {left_out}): add images, or lower data.min_per_class"
+    )
+
+
+def _sizes(small: dict[str, int]) -> list[str]:
+    return [f"{label} has {count}" for label, count in small.items()]
+
+
+def _skipped(path: str) -> InventoryRow:
+    """The row of a file that is no image, or hidden."""
+    inside = PurePosixPath(path)
+    label, suffix = inside.parent.name, inside.suffix
+    name = f"{label}/{inside.name}" if label else inside.name
+    hidden_image = is_hidden(path) and suffix.lower() in SUFFIXES
+    return InventoryRow(name, label, "hidden" if hidden_image else "not an image file", suffix)
+
+
+def _others(files: Sequence[SourceFile], one: SourceFile) -> list[SourceFile]:
+    return sorted(file for file in files if file != one)
 
 
 def _row(file: SourceFile, reason: str, detail: str) -> InventoryRow:
@@ -258,17 +329,30 @@ def summary(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def in_one_line(dataset: Dataset) -> str:
+    """How many images were kept, and how many files were left out, by reason."""
+    reasons = Counter(summary(dataset)["left_out"]) + Counter(dataset.unused)
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+    kept = f"{len(dataset.images):,} images of {len(dataset.classes):,} classes kept"
+    return f"{kept}, {reasons.total():,} files left out" + (f": {listed}" if listed else "")
+
+
 def write_images(path: Path, members: Members, dataset: Dataset) -> None:
     """Write the table of usable images. Raises ThawError if a file changed since it was checked.
 
     The files are read again, so that only one row group is in memory at a time.
     """
     bar = tqdm(dataset.images, desc="writing", unit="image", disable=None)
+    schema = SCHEMA
+    if any(image.file.attributes for image in dataset.images):
+        schema = pa.schema([*SCHEMA, *ATTRIBUTES])
     with atomic_write(path) as temporary:
-        write_table(temporary, SCHEMA, _table_rows(members, bar), dataset.classes)
+        rows = _table_rows(members, bar)
+        write_table(temporary, schema, rows, dataset.classes, dataset.split_column)
 
 
 def _table_rows(members: Members, images: Iterable[LabelledImage]) -> Iterator[dict[str, Any]]:
+    """Rows with all columns; `write_table` takes those of its schema."""
     for image in images:
         file, check = image.file, image.check
         data = members.read(file.path)
@@ -283,7 +367,13 @@ def _table_rows(members: Members, images: Iterable[LabelledImage]) -> Iterator[d
             "sha256": image.sha256,
             "phash": check.phash,
             "group": image.group,
+            "attributes": _json(file.attributes),
+            "copies": _json([{"name": c.name, "attributes": c.attributes} for c in image.copies]),
         }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def write_inventory(path: Path, inventory: Sequence[InventoryRow]) -> None:

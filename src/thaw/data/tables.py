@@ -1,6 +1,7 @@
 """Read and write the tables between stages: images as Parquet, the split as checked CSV."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,37 @@ from thaw.parallel import batched
 
 ROW_GROUP = 256  # rows; one group is in memory at a time
 SPLITS = ("train", "val", "test")
+FOLDED = ("train", "val")  # the splits that are divided into folds
+LEAK = "leak"  # in place of a split: a duplicate of an image in another given split, not used
+SPLIT_NAME = re.compile(
+    r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?)|(?P<test>test(?:ing)?))"
+    r"(?:[ _-]?set)?",
+    re.IGNORECASE,
+)
 SPLIT_COLUMNS = ["name", "label", "group", "split", "fold"]
 
 
+def split_of(name: str) -> str | None:
+    """The split that a folder or a value names: train, val or test, or None."""
+    match = SPLIT_NAME.fullmatch(name.strip())
+    return match.lastgroup if match else None
+
+
 def write_table(
-    path: Path, schema: pa.Schema, rows: Iterator[dict[str, Any]], classes: Sequence[str]
+    path: Path,
+    schema: pa.Schema,
+    rows: Iterator[dict[str, Any]],
+    classes: Sequence[str],
+    split_column: str | None = None,
 ) -> None:
-    """Write rows to a Parquet file, with the class order in its metadata.
+    """Write rows to a Parquet file, with the class order and `split_column` in its metadata.
 
     The same rows give the same bytes.
     """
-    schema = schema.with_metadata({"classes": json.dumps(list(classes))})
+    metadata = {"classes": json.dumps(list(classes))}
+    if split_column is not None:
+        metadata["split_column"] = split_column
+    schema = schema.with_metadata(metadata)
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
         for batch in batched(rows, ROW_GROUP):
             writer.write_table(pa.Table.from_pylist(batch, schema))
@@ -43,11 +64,25 @@ def read_classes(path: str | Path) -> list[str]:
     return json.loads(pq.read_schema(path).metadata[b"classes"])
 
 
+def read_images(path: str | Path) -> pd.DataFrame:
+    """Columns name, label and group, and attributes and copies if the layout gave any."""
+    wanted = ["name", "label", "group", "attributes", "copies"]
+    columns = [name for name in wanted if name in pq.read_schema(path).names]
+    return pq.read_table(path, columns=columns).to_pandas()
+
+
+def read_split_column(path: str | Path) -> str | None:
+    """The attribute that holds the split of each image, if the layout of the source gives one."""
+    column = pq.read_schema(path).metadata.get(b"split_column")
+    return column.decode() if column is not None else None
+
+
 def check_split(table: pd.DataFrame, images: Path | None = None) -> pd.DataFrame:
     """Return the table if no image and no group is in two splits or two folds.
 
-    With the table of images, also check that each image is there once, with its label and group,
-    and that no two splits share a file with the same SHA-256. Otherwise raises ThawError.
+    With the table of images, also check that each image is there once, with its label, that no
+    group of near duplicates is divided, and that no two splits share a file with the same SHA-256.
+    Otherwise raises ThawError. Images in LEAK are in no split.
     """
     for violation, examples in _violations(table):
         _raise_if_any(violation, examples)
@@ -55,18 +90,21 @@ def check_split(table: pd.DataFrame, images: Path | None = None) -> pd.DataFrame
         known = pq.read_table(images, columns=["name", "label", "group", "sha256"]).to_pandas()
         both = known.merge(table, "outer", "name", suffixes=("", "_split"), indicator=True)
         mismatched = (both["_merge"] != "both") | (both["label"] != both["label_split"])
-        mismatched |= both["group"] != both["group_split"]
+        mismatched |= both["group"].isin(_in_several(both, "group", "group_split"))
         _raise_if_any("rows do not match the table of images", both.loc[mismatched, "name"])
+        both = both[both["split"] != LEAK]
         copied = both["sha256"].isin(_in_several(both, "sha256", "split"))
         _raise_if_any("images appear in more than one split", both.loc[copied, "name"])
     return table
 
 
 def _violations(table: pd.DataFrame) -> Iterator[tuple[str, Iterable[str]]]:
-    names, test = table["name"], table["split"] == "test"
+    names, folded = table["name"], table["split"].isin(FOLDED)
     yield "images appear more than once", names[names.duplicated()]
-    yield f"images are in none of {', '.join(SPLITS)}", names[~table["split"].isin(SPLITS)]
-    yield "images have a fold in test, or none outside it", names[(table["fold"] < 0) != test]
+    known = table["split"].isin((*SPLITS, LEAK))
+    yield f"images are in none of {', '.join(SPLITS)}", names[~known]
+    yield "images have a fold in test, or none outside it", names[(table["fold"] >= 0) != folded]
+    table = table[table["split"] != LEAK]
     yield "groups appear in more than one split", _in_several(table, "group", "split")
     yield "groups appear in more than one fold", _in_several(table, "group", "fold")
     present = set(zip(table["label"], table["split"], strict=True))

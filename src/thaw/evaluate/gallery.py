@@ -10,12 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.gradcam import Explained, overlay
 from thaw.evaluate.plots import BLUE, ORANGE, STYLE, save
 from thaw.evaluate.predictions import Predictions
 from thaw.images import to_rgb
 
 COLUMNS = 6  # images in a row of the errors
+MAX_ROWS = 24  # classes in the Grad-CAM gallery; with a thousand, no PNG could hold them
 # Inches; drawn at 100 dots per inch.
 SIDE, MARGIN = 1.4, 0.08
 LINE_HEIGHT = 0.16
@@ -44,7 +46,8 @@ def draw_mistakes(
     chosen: indices into `test`; images: uint8 RGB of any size, by name.
     """
     rows = max(1, -(-len(chosen) // COLUMNS))
-    with matplotlib.rc_context(STYLE):
+    names = [test.names[index] for index in chosen]
+    with matplotlib.rc_context(STYLE | {"font.family": fonts_for([*test.labels, *names])}):
         figure, panels = grid(rows, COLUMNS, 2)
         if not len(chosen):
             message = f"No errors on {len(test.truth):,} test images"
@@ -53,17 +56,24 @@ def draw_mistakes(
             axes.imshow(images[test.names[index]])
             axes.set_anchor("N")
             caption(axes, f"predicted {prediction(test, index)}", ORANGE, line=1)
-            caption(axes, f"true {test.names[index]}", "black")
+            caption(axes, f"true {truth(test, index)}", "black")
         save(figure, path)
 
 
 def draw_gradcam(path: Path, explained: Explained) -> None:
-    """Draw each image beside its heatmap for the predicted class, one row per class, as PNG."""
+    """Draw each image beside its heatmap for the predicted class, one row per class, as PNG.
+
+    Of many classes it draws the first MAX_ROWS, and says in one more row how many there are.
+    """
     predictions = explained.predictions
-    by_class = [np.flatnonzero(predictions.truth == k) for k in range(len(predictions.labels))]
-    with matplotlib.rc_context(STYLE):
-        figure, panels = grid(len(by_class), 2 * max(map(len, by_class)), 1)
-        for row, indices in zip(panels, by_class, strict=True):
+    classes = len(predictions.labels)
+    by_class = [np.flatnonzero(predictions.truth == k) for k in range(min(classes, MAX_ROWS))]
+    more = classes - len(by_class)
+    with matplotlib.rc_context(STYLE | {"font.family": fonts_for(predictions.labels)}):
+        figure, panels = grid(len(by_class) + bool(more), 2 * max(map(len, by_class)), 1)
+        if more:
+            caption(panels[-1, 0], f"{more:,} more classes", "black")
+        for row, indices in zip(panels, by_class, strict=False):
             for column, index in enumerate(indices.tolist()):
                 left, right = row[2 * column], row[2 * column + 1]
                 predicted, truth = predictions.predicted[index], predictions.truth[index]
@@ -74,6 +84,12 @@ def draw_gradcam(path: Path, explained: Explained) -> None:
                 colour = BLUE if predicted == truth else ORANGE
                 caption(right, f"predicted {prediction(predictions, index)}", colour)
         save(figure, path)
+
+
+def truth(predictions: Predictions, index: int) -> str:
+    """The name of an image, after its class if the name does not start with it."""
+    label, name = predictions.labels[predictions.truth[index]], predictions.names[index]
+    return name if name.startswith(f"{label}/") else f"{label} {name}"
 
 
 def prediction(predictions: Predictions, index: int) -> str:
@@ -104,6 +120,7 @@ def grid(rows: int, columns: int, lines: int) -> tuple[Figure, np.ndarray]:
 
 def caption(axes: Axes, text: str, colour: str, line: int = 0) -> None:
     """Write text above an image, `line` lines up; shorten long text in the middle."""
+    text = drawable(text)
     text = text if len(text) <= 22 else f"{text[:9]}…{text[-12:]}"
     axes.annotate(
         text,

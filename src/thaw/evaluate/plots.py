@@ -13,6 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
 
+from thaw.data.plot_text import DEFAULT_FONT, fonts_for, shorten
 from thaw.evaluate.predictions import Predictions
 from thaw.files import atomic_write
 
@@ -21,7 +22,7 @@ BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5
 PALETTE = [BLUE, ORANGE, GREEN, PINK, SKY, "#E69F00", "#000000"]
 GREY = "#666666"
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so all machines draw the same
+    "font.family": DEFAULT_FONT,
     "font.size": 10,
     "text.parse_math": False,  # class names may contain dollar signs
     "axes.titlesize": 11,
@@ -50,7 +51,7 @@ def draw_overview(
     metrics: those of metrics/eval.json; tables: learning_curves, roc, precision_recall,
     calibration and per_class, as thaw.evaluate.tables reads them.
     """
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE | {"font.family": fonts_for(test.labels)}):
         figure = Figure(figsize=(14, 7.6), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 6]).flat
         axes = upper.subplot_mosaic([["loss", "accuracy", "confusion"]])
@@ -104,11 +105,6 @@ def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
 def phase_starts(history: pd.DataFrame) -> pd.DataFrame:
     """The first epoch of each phase except the first phase."""
     return history[history["phase"] != history["phase"].shift()].iloc[1:]
-
-
-def shorten(label: str) -> str:
-    """Shorten a class name to fit beside an axis."""
-    return label if len(label) <= 14 else f"{label[:13]}…"
 
 
 def draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
@@ -188,7 +184,10 @@ def draw_per_class(axes: Axes, classes: pd.DataFrame) -> None:
     axes.grid(visible=False, axis="y")
     axes.invert_yaxis()
     named = len(classes) <= 2 * MAX_LABELLED
-    axes.set_yticks(positions, [shorten(label) if named else "" for label in classes["class"]])
+    if named:
+        axes.set_yticks(positions, map(shorten, classes["class"]))
+    else:
+        axes.set_yticks([])
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, columnspacing=1)
 
 

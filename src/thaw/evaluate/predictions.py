@@ -14,6 +14,7 @@ from thaw.files import atomic_write
 from thaw.parallel import batched
 
 BATCH = 64  # images in memory at a time
+HELD_OUT = ("val", "test")
 COLUMNS = ["name", "label", "split", "predicted"]
 
 
@@ -72,11 +73,11 @@ def predict(
 ) -> Predictions:
     """Predict the rows (name, label, bytes) of val and test.
 
-    split: name → "train", "val" or "test". Raises ThawError for a label that the bundle does not
-    have and for a probability that is not finite.
+    split: name → "train", "val", "test", or another word for an image that is not used. Raises
+    ThawError for a label that the bundle does not have and for a probability that is not finite.
     """
-    held_out = (row for row in rows if split[row["name"]] != "train")
-    total = sum(part != "train" for part in split.values())
+    held_out = (row for row in rows if split[row["name"]] in HELD_OUT)
+    total = sum(part in HELD_OUT for part in split.values())
     names, truth, probabilities = [], [], []
     with tqdm(total=total, desc="evaluate", unit="image", mininterval=1) as progress:
         for batch in batched(held_out, BATCH):
