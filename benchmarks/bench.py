@@ -89,7 +89,7 @@ def main() -> None:
     params = load()
     size = params.base.image_size
     rows = islice(read_rows("data/images.parquet", ["bytes"]), ROWS)
-    images = np.stack([decode(row["bytes"], size) for row in rows])
+    images = np.stack([decode(row["bytes"], size, params.base.resize) for row in rows])
     results = {
         "an epoch, default depth: entire network / cached activations": epochs(
             params, params.train.freeze_till, images

@@ -11,11 +11,12 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write data/views.parquet and plots/augmentation.png."""
-    settings = ViewSettings(params.augment, params.base.image_size, params.seed)
+    base = params.base
+    settings = ViewSettings(params.augment, base.image_size, base.resize, params.seed)
     split = read_split(SPLIT, IMAGES)
     train = set(split.loc[split["split"] == "train", "name"])
     write_views(VIEWS, IMAGES, train, settings, cores())
-    rows = showcase(IMAGES, VIEWS, train, settings.image_size, count=6, each=5)
+    rows = showcase(IMAGES, VIEWS, train, settings, count=6, each=5)
     most = max(len(images) for _, images in rows) - 1
     title = "Training images and their views" if most else "Training images; no views are made"
     columns = ["original", *(f"view {k}" for k in range(1, most + 1))]

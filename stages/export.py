@@ -24,6 +24,8 @@ def main(params: Params) -> None:
     manifest = {
         "base": params.base.name,
         "image_size": features["image_size"],
+        "resize": features["resize"],
+        "max_megapixels": params.data.max_megapixels,
         "precision": params.compute.precision,
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],

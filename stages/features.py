@@ -26,7 +26,12 @@ def main(params: Params) -> None:
     graph = Graph.open(BASE)
     cut = graph.info.cut(train.freeze_till)
     settings = features_fingerprint(
-        graph.info, cut, train.pooling, compute.precision, compute.cache_dtype
+        graph.info,
+        cut,
+        params.base.resize,
+        train.pooling,
+        compute.precision,
+        compute.cache_dtype,
     )
     listing, digest = list_rows(rows())
     fingerprint = settings | {"rows": digest}

@@ -32,7 +32,12 @@ def main(params: Params) -> None:
     parts = split_backbone(params.base, settings.freeze_till, settings.pooling)
     features = Features.open(FEATURES)
     fingerprint = features_fingerprint(
-        parts.info, parts.cut, settings.pooling, compute.precision, compute.cache_dtype
+        parts.info,
+        parts.cut,
+        params.base.resize,
+        settings.pooling,
+        compute.precision,
+        compute.cache_dtype,
     )
     check_fingerprint(fingerprint, features.fingerprint, str(FEATURES))
     classes = read_classes(IMAGES)

@@ -7,7 +7,9 @@ from thaw.model.base import load_base
 from thaw.model.network import SplitBackbone, split_backbone
 from thaw.params import Base
 
-MOBILENET = Base(name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32)
+MOBILENET = Base(
+    name="MobileNetV2", alpha=0.35, weights="none", sha256=None, image_size=32, resize="squash"
+)
 
 
 def smallest(name: str) -> Base:
@@ -15,7 +17,8 @@ def smallest(name: str) -> Base:
     row = BACKBONES[name]
     alpha = 0.35 if name == "MobileNetV2" else 0.25 if row.has_alpha else None
     size = row.smallest_image_size
-    return Base(name=name, alpha=alpha, weights="none", sha256=None, image_size=size)
+    changes = {"name": name, "alpha": alpha, "image_size": size}
+    return Base(**(MOBILENET.model_dump() | changes))
 
 
 def seeded_base(settings: Base, seed: int) -> keras.Model:

@@ -13,6 +13,7 @@ AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.pooling=flatten": {"features", "train"},
     "augment.rotation=20.0": {"augment"},
     "base.alpha=0.5": {"base", "train"},
+    "base.resize=crop": {"augment", "base", "features", "train"},
     "evaluate.bins=5": {"evaluate"},
     "evaluate.mistakes=3": {"report"},
     "split.val=0.25": {"split"},

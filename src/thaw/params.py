@@ -174,6 +174,7 @@ class Base(Section):
     weights: str = Field(min_length=1)  # one of WEIGHT_KINDS, or a weights file
     sha256: str | None  # of the weights file; None: not checked
     image_size: int = Field(ge=32, le=1024)  # width and height, pixels
+    resize: Literal["squash", "crop", "pad"]  # to this size; see thaw.images.decode
 
     def weights_file(self) -> Path | None:
         """The weights file; None if `weights` is a kind of weights. ThawError if it is missing."""

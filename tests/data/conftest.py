@@ -1,13 +1,16 @@
 """Small images, and an archive with every kind of damage, made on the spot."""
 
+import importlib.util
 import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
+from project import ROOT
 
 
 def draw_image(seed: int, width: int = 48, height: int = 40) -> Image.Image:
@@ -68,3 +71,13 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, content in damaged_members().items():
             archive.writestr(name, content)
     return path
+
+
+@pytest.fixture(scope="session")
+def hostile() -> ModuleType:
+    """The generator of images that are made to break the decoder."""
+    path = ROOT / "benchmarks/hostile_images.py"
+    spec = importlib.util.spec_from_file_location("hostile_images", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -164,7 +164,7 @@ def test_views_are_of_train_alone_and_of_chosen_classes_more(pipeline):
 
 
 def test_views_do_not_depend_on_the_number_of_processes(pipeline, tmp_path):
-    settings = ViewSettings(load(pipeline / "params.yaml").augment, 48, 20)
+    settings = ViewSettings(load(pipeline / "params.yaml").augment, 48, "squash", 20)
     train = set(train_of(pipeline)["name"])
     write_views(tmp_path / "one", pipeline / "data/images.parquet", train, settings, 1)
     assert (tmp_path / "one").read_bytes() == (pipeline / "data/views.parquet").read_bytes()
@@ -172,9 +172,9 @@ def test_views_do_not_depend_on_the_number_of_processes(pipeline, tmp_path):
 
 def test_no_views_and_unknown_classes(pipeline, tmp_path):
     images, train = pipeline / "data/images.parquet", set(train_of(pipeline)["name"])
-    write_views(tmp_path / "none", images, train, ViewSettings(off(views=0), 48, 20), 1)
+    write_views(tmp_path / "none", images, train, ViewSettings(off(views=0), 48, "squash", 20), 1)
     assert list(read_rows(tmp_path / "none")) == []
     with pytest.raises(ThawError, match="but has Fox; the classes are Cat, Dog"):
-        settings = ViewSettings(off(extra_views={"Fox": 1}), 48, 20)
+        settings = ViewSettings(off(extra_views={"Fox": 1}), 48, "squash", 20)
         write_views(tmp_path / "x", images, train, settings, 1)
     assert not (tmp_path / "x").exists()

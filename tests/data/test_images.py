@@ -3,10 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from thaw.data.tables import read_classes, read_rows, write_table
-from thaw.images import decode
+from thaw.errors import ThawError
+from thaw.images import decode, read_rgb
 
 LEFT, RIGHT = (200, 40, 40), (30, 60, 180)
 
@@ -35,6 +38,10 @@ def sides(data, size=32):
         ("WEBP", "RGB", {"lossless": True}),
         ("BMP", "RGB", {}),
         ("GIF", "P", {}),
+        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+        ("TIFF", "CMYK", {}),
+        ("TIFF", "RGBA", {}),
+        ("AVIF", "RGB", {"quality": 95, "subsampling": "4:4:4"}),
     ],
 )
 def test_colours(halves, encode, kind, mode, options):
@@ -47,6 +54,41 @@ def test_grey_of_8_and_16_bits_agree(encode):
     shallow = decode(encode(Image.fromarray(ramp), "PNG"), 64)
     deep = decode(encode(Image.fromarray(ramp.astype(np.uint16) * 257), "PNG"), 64)
     assert np.array_equal(shallow, deep) and np.array_equal(shallow[..., 0], ramp)
+
+
+def test_grey_of_16_bits_is_white_where_it_is_transparent(encode):
+    grey = np.array([[0, 257], [0, 65535]], np.uint16)
+    data = encode(Image.fromarray(grey), "PNG", transparency=257)
+    assert decode(data, 2)[..., 0].tolist() == [[0, 255], [0, 255]]
+    assert decode(encode(Image.fromarray(grey), "PNG", transparency=0), 2)[..., 0].tolist() == [
+        [255, 1],
+        [255, 255],
+    ]
+
+
+def test_grey_in_floating_point_is_from_0_to_1(encode):
+    grey = np.array([[0, 0.5, 1], [-1, np.nan, 7]], np.float32).repeat(2, axis=0)
+    pixels = np.asarray(read_rgb(encode(Image.fromarray(grey), "TIFF")))
+    assert pixels[::2, :, 0].tolist() == [[0, 128, 255], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P", "CMYK", "L", "1", "I", "I;16", "LAB"])
+@pytest.mark.parametrize("width", [3, 1500])
+def test_conversion_in_bands_is_that_of_the_whole_image(encode, mode, width):
+    pixels = np.random.default_rng(0).integers(0, 256, (1000, width, 4), np.uint8)
+    image = Image.fromarray(pixels if mode in ("RGBA", "LA", "PA") else pixels[..., :3].copy())
+    if mode == "LAB":
+        image = Image.frombytes("LAB", image.size, image.tobytes())
+    image = image.convert("L").convert(mode) if mode[0] == "I" else image.convert(mode)
+    if mode[0] == "I":
+        expected = Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
+    elif image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        expected = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    else:
+        expected = image.convert("RGB")
+    found = read_rgb(encode(image, "TIFF", compression="tiff_lzw"))
+    assert np.array_equal(np.asarray(found), np.asarray(expected))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -81,6 +123,42 @@ def test_the_first_frame_of_an_animation_counts(halves, encode):
     second = Image.new("RGB", (64, 64), "black")
     animation = encode(halves, "GIF", save_all=True, append_images=[second])
     assert np.abs(sides(animation)[0] - LEFT).max() < 12
+
+
+def test_the_default_squashes_as_ever(halves, encode):
+    tall = halves.resize((41, 67))
+    whole = tall.resize((32, 32), Image.Resampling.BILINEAR)
+    assert np.array_equal(decode(encode(tall, "PNG"), 32), np.asarray(whole))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 48))
+def test_crop_shows_the_centre_and_pad_everything(encode, width, height, size):
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    ramp = Image.fromarray(np.dstack([x, y, np.full_like(x, 200)]).astype(np.uint8))
+    data = encode(ramp, "PNG")
+    squashed, cropped, padded = (decode(data, size, how) for how in ("squash", "crop", "pad"))
+    assert squashed.shape == cropped.shape == padded.shape == (size, size, 3)
+    assert (squashed[..., 2] == 200).all() and (cropped[..., 2] == 200).all()
+    long, short = max(width, height), min(width, height)
+    inside = padded[..., 2] == 200
+    rows, columns = inside.any(axis=1).sum(), inside.any(axis=0).sum()
+    assert rows * columns == inside.sum() and max(rows, columns) == size
+    assert abs(min(rows, columns) - max(1, size * short / long)) <= 0.5
+    assert (padded[~inside] == 0).all()
+    across = (255 * (1 - short / long) / 2, 255 * (1 + short / long) / 2)
+    shown = cropped[..., int(height > width)]
+    assert shown.min() >= across[0] - 255 / long - 1 and shown.max() <= across[1] + 255 / long + 1
+    if width == height:
+        assert np.array_equal(squashed, cropped) and np.array_equal(squashed, padded)
+
+
+def test_another_resize_and_what_is_no_image_are_refused(halves, encode):
+    with pytest.raises(ThawError, match="must be squash, crop or pad, but is 'fit'"):
+        decode(encode(halves, "PNG"), 32, "fit")
+    for data, reason in ((b"", "empty"), (b"GIF89a", "truncated"), (b"%PDF-1.4", "not an image")):
+        with pytest.raises(ThawError, match=f"complete file .* but is {reason}"):
+            decode(data, 32)
 
 
 def test_tables_round_trip_with_the_same_bytes(tmp_path):

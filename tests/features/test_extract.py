@@ -4,12 +4,14 @@ import io
 
 import keras
 import numpy as np
+import onnx.parser
 import openvino as ov
 import pytest
 from bases import MOBILENET, seeded_base
 from openvino import opset13 as opset
 from PIL import Image
 
+from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.features import extract
 from thaw.features.extract import (
@@ -26,6 +28,14 @@ from thaw.images import decode
 from thaw.model.freeze import backbone_info
 from thaw.model.network import as_graph, pool
 from thaw.runtime import compile_model
+from thaw.serving.predictor import Predictor
+
+IDENTITY = """
+<ir_version: 9, opset_import: ["": 18]>
+identity (uint8[N, 32, 32, 3] images) => (uint8[N, 32, 32, 3] probabilities) {
+  probabilities = Identity (images)
+}
+"""
 
 
 def encoded(seed):
@@ -57,10 +67,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "features"
 
 
-def write(folder, graph, freeze_till, pooling="average", cache_dtype="float32"):
+def write(folder, graph, freeze_till, pooling="average", cache_dtype="float32", resize="squash"):
     cut = graph.info.cut(freeze_till)
     listing, digest = list_rows(ROWS)
-    fingerprint = features_fingerprint(graph.info, cut, pooling, "float32", cache_dtype)
+    fingerprint = features_fingerprint(graph.info, cut, resize, pooling, "float32", cache_dtype)
     fingerprint["rows"] = digest
     checkpoint = folder.parent / "checkpoint"
     write_features(folder, ROWS, listing, graph, fingerprint, checkpoint)
@@ -99,6 +109,26 @@ def test_with_nothing_frozen_the_images_themselves_are_kept(folder, graph):
     np.testing.assert_array_equal(written.activations, images())
 
 
+@pytest.mark.parametrize("resize", ["squash", "crop", "pad"])
+def test_training_and_serving_see_the_same_pixels(folder, graph, resize):
+    written = write(folder, graph, 0, resize=resize)
+    manifest = {"image_size": 32, "precision": "float32", "resize": resize}
+    x = onnx.parser.parse_model(IDENTITY).SerializeToString()
+    write_bundle(folder.with_name("bundle"), x, ["Cat"], manifest)
+    predictor = Predictor(folder.with_name("bundle"))
+    served = np.stack([predictor.decode(row.data) for row in ROWS])
+    np.testing.assert_array_equal(written.activations, served)
+    assert written.fingerprint["resize"] == resize
+    assert np.array_equal(served, images()) == (resize == "squash")
+
+
+def test_a_bundle_that_does_not_say_squashes(folder):
+    x = onnx.parser.parse_model(IDENTITY).SerializeToString()
+    write_bundle(folder, x, ["Cat"], {"image_size": 32, "precision": "float32"})
+    predictor = Predictor(folder)
+    assert np.array_equal(predictor.decode(ROWS[0].data), decode(ROWS[0].data, 32))
+
+
 def test_a_killed_run_keeps_its_shards_and_ends_with_the_same_bytes(folder, graph, monkeypatch):
     write(folder, graph, 60)
     run, calls = extract.run_prefix, []
@@ -133,7 +163,9 @@ def test_activations_that_do_not_fit_float16_are_refused():
 def test_another_cut_or_other_weights_are_refused_by_name(folder, graph):
     written = write(folder, graph, 60)
     other = backbone_info(seeded_base(MOBILENET, seed=2))
-    expected = features_fingerprint(other, other.cut(100), "average", "float32", "float32")
+    expected = features_fingerprint(
+        other, other.cut(100), "squash", "average", "float32", "float32"
+    )
     with pytest.raises(ThawError, match=r"has weights .* cut") as refused:
         check_fingerprint(expected, written.fingerprint, "data/features")
     assert "dvc repro" in str(refused.value)

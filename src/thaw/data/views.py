@@ -30,6 +30,7 @@ class ViewSettings:
 
     augment: Augment
     image_size: int  # width and height, pixels
+    resize: str  # see thaw.images.decode
     seed: int
 
 
@@ -43,7 +44,7 @@ def make_views(
     """
     views = []
     for row, count in shard:
-        image = decode(row["bytes"], settings.image_size)
+        image = decode(row["bytes"], settings.image_size, settings.resize)
         for k in range(1, count + 1):
             view = make_view(image, settings.augment, settings.seed, row["sha256"], k)
             data = encode_jpeg(view)
@@ -77,7 +78,12 @@ def write_views(
 
 
 def showcase(
-    images_path: Path, views: Path, train: Collection[str], size: int, count: int, each: int
+    images_path: Path,
+    views: Path,
+    train: Collection[str],
+    settings: ViewSettings,
+    count: int,
+    each: int,
 ) -> list[tuple[str, list[np.ndarray]]]:
     """Rows for an image grid: `count` training images, each followed by its first `each` views.
 
@@ -90,10 +96,11 @@ def showcase(
     shown: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
     for row in read_rows(images_path, ["name", "bytes"]):
         if row["name"] in chosen:
-            shown[row["name"]].append(decode(row["bytes"], size))
+            image = decode(row["bytes"], settings.image_size, settings.resize)
+            shown[row["name"]].append(image)
     for row in read_rows(views):
         if row["name"] in chosen and row["k"] <= each:
-            shown[row["name"]].append(decode(row["bytes"], size))
+            shown[row["name"]].append(decode(row["bytes"], settings.image_size))
     return [(chosen[name], images) for name, images in shown.items()]
 
 

@@ -1,6 +1,5 @@
 """Draw galleries of images: the worst errors, and Grad-CAM."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.gradcam import Explained, overlay
 from thaw.evaluate.plots import BLUE, ORANGE, STYLE, save
 from thaw.evaluate.predictions import Predictions
-from thaw.images import to_rgb
+from thaw.images import read_rgb
 
 COLUMNS = 6  # images in a row of the errors
 MAX_ROWS = 24  # classes in the Grad-CAM gallery; with a thousand, no PNG could hold them
@@ -32,8 +31,7 @@ def worst_mistakes(test: Predictions, count: int) -> np.ndarray:
 
 def thumbnail(data: bytes) -> np.ndarray:
     """Encoded image → uint8 RGB (h, w, 3), at most 140 pixels a side, with its aspect ratio."""
-    with Image.open(io.BytesIO(data)) as image:
-        small = to_rgb(image)
+    small = read_rgb(data)
     small.thumbnail((140, 140), Image.Resampling.BILINEAR)
     return np.asarray(small)
 

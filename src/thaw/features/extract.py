@@ -36,13 +36,14 @@ class Row:
 
 
 def features_fingerprint(
-    info: BackboneInfo, cut: int, pooling: str, precision: str, cache_dtype: str
+    info: BackboneInfo, cut: int, resize: str, pooling: str, precision: str, cache_dtype: str
 ) -> dict[str, Any]:
     """What the stored arrays depend on, apart from the rows; see `check_fingerprint`."""
     return {
         "base": info.name,
         "weights": info.weights,
         "image_size": info.image_size,
+        "resize": resize,
         "cut": cut,
         "pooling": pooling,
         "precision": precision,
@@ -143,8 +144,8 @@ def _compute(
     fingerprint: dict[str, Any],
     pool: ThreadPoolExecutor,
 ) -> dict[str, np.ndarray]:
-    size = fingerprint["image_size"]
-    images = np.stack(list(pool.map(lambda row: decode(row.data, size), shard)))
+    size, resize = fingerprint["image_size"], fingerprint["resize"]
+    images = np.stack(list(pool.map(lambda row: decode(row.data, size, resize), shard)))
     block = run_prefix(prefix, images, fingerprint["cache_dtype"])
     if fingerprint["cut"] <= 1:
         block["activations"] = images
