@@ -127,7 +127,8 @@ def test_the_manifest_says_what_is_in_the_bundle(bundle):
     predictor = Predictor(bundle[0])
     assert predictor.labels == ["Ant", "Bee", "Cow"] == predictor.manifest["labels"]
     assert predictor.image_size == 64
-    assert set(predictor.manifest["sha256"]) == {"model.onnx", "labels.json"}
+    parts = {"model.onnx", "labels.json", "seen_images.txt", "manifest.json"}
+    assert set(predictor.manifest["sha256"]) == parts
 
 
 def test_a_damaged_bundle_is_refused_by_the_name_of_the_part(bundle):
