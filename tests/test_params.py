@@ -13,6 +13,7 @@ from thaw.backbones import BACKBONES, count_layers
 from thaw.errors import ThawError
 from thaw.params import Params, StageParams, load, parse_yaml, read_yaml, validate
 
+PETS = {"data__source": "pets", "data__watch": "pets"}
 VALUES = read_yaml(ROOT / "params.yaml")
 VALUES["base"]["weights"] = "none"  # which fits every backbone
 KEYS = [
@@ -161,11 +162,11 @@ def test_a_whole_number_is_a_number():
         ({"data__table_sha256": "0"}, "data.table_sha256 must be null without data.table"),
         ({"data__table": "labels.csv"}, "data.table must be null without a table, that is for"),
         (
-            {"data__source": "pets", "data__layout": "prefix", "data__label_column": "breed"},
+            PETS | {"data__layout": "prefix", "data__label_column": "breed"},
             "data.label_column must be null without a table, that is for data.layout prefix of",
         ),
         (
-            {"data__source": "pets", "data__layout": "splits", "split__column": "part"},
+            PETS | {"data__layout": "splits", "split__column": "part"},
             "split.column must be null without a table, that is for data.layout splits of pets",
         ),
         ({"split__group_column": "person"}, "split.group_column must be null without a table"),
@@ -312,7 +313,7 @@ def test_a_source_is_the_sample_a_url_or_a_path(home):
 
 def test_a_table_is_a_local_file_or_inside_the_source(home):
     def local(table):
-        return validate(changed(data__source="photos.zip", data__table=table)).data.local_table()
+        return validate(changed(**PETS, data__table=table)).data.local_table()
 
     (home / "labels.csv").touch()
     assert local("~/labels.csv") == home / "labels.csv"

@@ -144,6 +144,7 @@ def test_a_bundle_is_not_evaluated_on_images_that_it_was_trained_on(restored):
     output = run("PYTHONPATH=src python stages/evaluate.py", restored, expect=1)
     assert "no test image may be among those that the bundle" in output
     assert "Traceback" not in output
+    run("dvc checkout -q --force", restored)
 
 
 def test_the_page_of_plots_needs_no_network(restored):

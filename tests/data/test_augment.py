@@ -124,7 +124,7 @@ def pipeline(damaged, tmp_path_factory):
     """ingest, split and augment, run as scripts in a project of their own."""
     folder = tmp_path_factory.mktemp("project")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"] |= {"source": str(damaged), "max_megapixels": 4.0}
+    params["data"] |= {"source": str(damaged), "watch": str(damaged), "max_megapixels": 4.0}
     params["split"]["folds"], params["base"]["image_size"] = 3, 48
     params["augment"] |= {"views": 1, "extra_views": {"Cat": 1}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))

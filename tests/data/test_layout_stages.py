@@ -30,7 +30,11 @@ def stages(tmp_path, monkeypatch, caplog):
         caplog.clear()
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
         params["split"]["folds"] = 2
-        for key, value in {"data__source": str(source), **changes}.items():
+        for key, value in {
+            "data__source": str(source),
+            "data__watch": str(source),
+            **changes,
+        }.items():
             section, _, name = key.partition("__")
             params[section][name] = value
         Path("params.yaml").write_text(yaml.safe_dump(params))
@@ -69,7 +73,7 @@ def splits():
 
 
 def left_out():
-    return json.loads(Path("metrics/ingest.json").read_text())["left_out"]
+    return json.loads(Path("data/ingest.json").read_text())["left_out"]
 
 
 def test_kaggles_layout(stages, jpeg, tmp_path):

@@ -1,7 +1,6 @@
 """Fixtures: random predictions, and a small project with coloured images and a bundle."""
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from thaw.bundle import write_bundle
 from thaw.data.tables import write_table
 from thaw.evaluate.predictions import Predictions
-from thaw.files import sha256_of, write_json
+from thaw.files import write_json
 
 SIDE = 32
 
@@ -104,20 +104,16 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
     write_table(root / "data/images.parquet", schema, iter(rows), labels)
     rows.sort(key=lambda row: row["name"])
     pd.DataFrame(split).sort_values("name").to_csv(root / "data/split.csv", index=False)
-    bundle = root / "models/bundle"
-    bundle.mkdir(parents=True)
-    onnx.save(colour_model(len(labels)), bundle / "model.onnx")
-    write_json(bundle / "labels.json", labels)
     manifest = {
         "image_size": SIDE,
         "precision": "float32",
-        "labels": labels,
         "freeze_till": 7,
         "trainable_parameters": 6,
         "base": "colours",
-        "sha256": {part: sha256_of(bundle / part) for part in ("model.onnx", "labels.json")},
     }
-    (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    model = colour_model(len(labels)).SerializeToString()
+    write_bundle(root / "models/bundle", model, labels, manifest)
+    write_json(root / "data/ingest.json", {"images": n})
     (root / "outputs/train").mkdir(parents=True)
     history = pd.DataFrame(
         {"phase": ["head"] * 3 + ["fine-tuning"] * 2, "epoch": range(1, 6)}

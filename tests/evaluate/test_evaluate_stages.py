@@ -50,7 +50,10 @@ def test_the_stages_write_their_outs_reproducibly(project):
         "outputs/explain/rows.csv",
         "outputs/explain/heatmaps.npy",
         "outputs/explain/images.npy",
+        "outputs/details.json",
         "metrics/eval.json",
+        "metrics/details.json",
+        "metrics/ingest.json",
         *(f"outputs/tables/{name}.csv" for name in TABLES if name != "learning_curves"),
         *(f"plots/{name}.csv" for name in TABLES),
         *(f"plots/{name}.png" for name in IMAGES),
@@ -67,6 +70,9 @@ def test_the_stages_write_their_outs_reproducibly(project):
 def test_evaluate_computes_metrics_of_the_predictions(project):
     run("evaluate")
     found = json.loads((project / "metrics/eval.json").read_text())
+    details = json.loads((project / "outputs/details.json").read_text())
+    assert not set(found) & set(details)
+    found |= details
     table = pd.read_csv(project / "outputs/predictions.csv")
     split = pd.read_csv(project / "data/split.csv").set_index("name")["split"]
     assert set(table["name"]) == set(split.index[split != "train"])
