@@ -2,6 +2,8 @@
 
 import gc
 
+gc.disable()  # as in stages/train.py
+
 import keras
 
 from thaw.model.base import load_base
@@ -13,7 +15,8 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write models/base."""
-    gc.freeze()  # imports live until exit (benchmarks/tricks.py, "imports out of collection")
+    gc.freeze()
+    gc.enable()
     keras.utils.set_random_seed(params.seed)
     as_graph(load_base(params.base), params.base.name).write(BASE)
 

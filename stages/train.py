@@ -1,6 +1,9 @@
 """Train head and tail on cached activations; the best epoch by validation loss is saved."""
 
 import gc
+
+gc.disable()  # what the imports create stays (benchmarks/tricks.py, "imports out of collection")
+
 import logging
 import shutil
 
@@ -24,7 +27,8 @@ def main(params: Params) -> None:
     The ONNX export is part of this stage because loading TensorFlow and the model again would
     take longer than training a head.
     """
-    gc.freeze()  # imports live until exit (benchmarks/tricks.py, "imports out of collection")
+    gc.freeze()
+    gc.enable()
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()
