@@ -19,7 +19,6 @@ TOLERANCE = {  # absolute
     "ece": 0.05,
     "n": 0,
     "freeze_till": 0,
-    "trainable_parameters": 0,
 }
 
 
