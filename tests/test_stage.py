@@ -103,3 +103,12 @@ def test_every_wrong_param_is_a_line_of_its_own(project):
         "train.dropout must be less than 1, but is 3",
         "train.patience must be a whole number, but is 'x'",
     ]
+
+
+def test_a_full_disk_is_one_line(project):
+    [line] = run(project, "open('/dev/full', 'w').write('x' * 10**6)", expect=1).splitlines()
+    assert "the disk must have space" in line and "No space left on device" in line
+
+
+def test_an_error_that_is_not_of_the_disk_keeps_its_traceback(project):
+    assert "Traceback" in run(project, "open('nowhere/at/all')", expect=1)

@@ -62,17 +62,21 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def storage_error(error: OSError) -> ThawError | None:
-    """Explain a full disk or missing permissions; None for any other error."""
-    full = "No space left on device" in str(error)  # pyarrow gives no errno
-    if error.errno not in STORAGE_ERRORS and not full:
-        return None
-    where = f"{error.filename}: " if error.filename else ""
-    return ThawError(
-        f"the disk must have space and the folders must be writable, but {where}"
-        f"{error.strerror or error}: free space or correct the permissions, and run this again; "
-        "earlier results are unchanged"
-    )
+@contextmanager
+def storage_errors_explained() -> Iterator[None]:
+    """Turn a full disk, or missing permissions, into a ThawError."""
+    try:
+        yield
+    except OSError as error:
+        full = "No space left on device" in str(error)  # pyarrow gives no errno
+        if error.errno not in STORAGE_ERRORS and not full:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        raise ThawError(
+            f"the disk must have space and the folders must be writable, but {where}"
+            f"{error.strerror or error}: free space or correct the permissions, and run this "
+            "again; earlier results are unchanged"
+        ) from None
 
 
 def check_sha256(key: str, name: str | Path, found: str, expected: str) -> None:

@@ -7,12 +7,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import yaml
 
 from thaw.errors import ThawError
-from thaw.files import remove_temporaries, sha256_of, storage_error
+from thaw.files import remove_temporaries, sha256_of, storage_errors_explained
 from thaw.params import Params, StageParams, load
 from thaw.paths import CHECKPOINTS, LOGS
 
@@ -55,22 +55,21 @@ def run(stage: str, main: Callable[[Params], None]) -> None:
     of the old ones. A full disk or missing permissions end it as a ThawError does.
     """
     try:
-        _start_log(stage)
-        params = stage_params(stage)
-        for out in _outs(stage):
-            remove_temporaries(out)
-        main(cast(Params, params))
+        with storage_errors_explained():
+            _start_log(stage)
+            params = stage_params(stage)
+            for out in _outs(stage):
+                remove_temporaries(out)
+            main(cast(Params, params))
         if stage_params(stage).values() != params.values():
             raise ThawError(
                 f"params.yaml changed while {stage} ran, so its result matches neither the old nor "
                 "the new params: run it again"
             )
     except ThawError as error:
-        _fail(stage, error)
-    except OSError as error:
-        if (explained := storage_error(error)) is None:
-            raise
-        _fail(stage, explained)
+        for line in str(error).splitlines():
+            log.error("error in %s: %s", stage, line)
+        sys.exit(1)
 
 
 def _start_log(stage: str) -> None:
@@ -81,12 +80,6 @@ def _start_log(stage: str) -> None:
         datefmt="%H:%M:%S",
         handlers=[logging.StreamHandler(), logging.FileHandler(LOGS / f"{stage}.log")],
     )
-
-
-def _fail(stage: str, error: ThawError) -> NoReturn:
-    for line in str(error).splitlines():
-        log.error("error in %s: %s", stage, line)
-    sys.exit(1)
 
 
 def _outs(stage: str) -> list[str]:

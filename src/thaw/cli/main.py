@@ -9,7 +9,7 @@ import typer
 from thaw.cli.use import use
 from thaw.cli.verify import verify
 from thaw.errors import ThawError
-from thaw.files import storage_error
+from thaw.files import storage_errors_explained
 
 app = typer.Typer(
     add_completion=False,
@@ -26,13 +26,10 @@ def main() -> None:
     """Run the command in the project's root. An error that the user can fix exits 1, in a line."""
     _enter_project()
     try:
-        app()
+        with storage_errors_explained():
+            app()
     except ThawError as error:
         lines = str(error).splitlines()
-    except OSError as error:
-        if (explained := storage_error(error)) is None:
-            raise
-        lines = [str(explained)]
     except ModuleNotFoundError as error:
         lines = [
             f"this command needs the package {error.name}, which is not installed: run "
