@@ -2,11 +2,9 @@
 
 import json
 
-import pandas as pd
-
 from thaw.bundle import write_bundle
 from thaw.data.tables import read_classes, read_rows
-from thaw.features.extract import check_fingerprint
+from thaw.features.extract import check_fingerprint, read_listing
 from thaw.model.tta_flip import with_tta_flip
 from thaw.params import Params
 from thaw.paths import BUNDLE, CLASSIFIER, FEATURES, IMAGES, TRAIN
@@ -30,7 +28,7 @@ def main(params: Params) -> None:
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],
     }
-    seen = set(pd.read_csv(FEATURES / "rows.csv", dtype=str, keep_default_na=False)["name"])
+    seen = set(read_listing(FEATURES)["name"])
     rows = read_rows(IMAGES, ["name", "sha256"])
     hashes = [row["sha256"] for row in rows if row["name"] in seen]
     write_bundle(BUNDLE, model, read_classes(IMAGES), manifest, hashes)

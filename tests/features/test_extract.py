@@ -20,6 +20,7 @@ from thaw.features.extract import (
     check_fingerprint,
     features_fingerprint,
     list_rows,
+    read_listing,
     run_prefix,
     write_features,
 )
@@ -93,6 +94,14 @@ def test_what_is_kept_is_what_the_network_computes_for_the_decoded_image(
     np.testing.assert_allclose(written.embeddings, pool(pooling)(feature_map), atol=1e-5)
     assert list(written.rows["name"]) == [row.name for row in ROWS]
     assert list(written.rows["view"]) == [row.view for row in ROWS]
+
+
+@pytest.mark.parametrize("label", ["NA", "None", "null", "1"])
+def test_a_class_of_any_name_is_read_as_it_was_written(folder, label):
+    listing, _ = list_rows([Row("a.png", 0, label, "train", b"")])
+    folder.mkdir()
+    listing.to_csv(folder / "rows.csv", index=False)
+    assert read_listing(folder)["label"].tolist() == [label]
 
 
 def test_with_everything_frozen_only_embeddings_are_kept(folder, graph):

@@ -172,6 +172,14 @@ def run_prefix(
     return block
 
 
+def read_listing(folder: Path) -> pd.DataFrame:
+    """Read the rows of a folder of features: name, view, label and split."""
+    # By default pandas reads class names such as NA or null as missing values.
+    return pd.read_csv(
+        folder / "rows.csv", dtype={"name": str, "label": str}, keep_default_na=False
+    )
+
+
 @dataclass(frozen=True)
 class Features:
     """A folder of features. The arrays are memory-mapped, not read."""
@@ -188,6 +196,6 @@ class Features:
         return cls(
             np.load(folder / "embeddings.npy", mmap_mode="r"),
             np.load(activations, mmap_mode="r") if activations.exists() else None,
-            pd.read_csv(folder / "rows.csv", dtype={"name": str, "label": str}),
+            read_listing(folder),
             json.loads((folder / "fingerprint.json").read_text(encoding="utf-8")),
         )
