@@ -35,7 +35,7 @@ def main(params: Params) -> None:
     )
     listing, digest = list_rows(rows())
     fingerprint = settings | {"rows": digest}
-    checkpoint = checkpoint_dir("features", fingerprint)
+    checkpoint = checkpoint_dir("features", fingerprint | {"max_cpu_isa": compute.max_cpu_isa})
     write_features(FEATURES, rows(), listing, graph, fingerprint, checkpoint)
 
 

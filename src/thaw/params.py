@@ -247,8 +247,10 @@ class Train(Section):
 
 
 class Compute(Section):
-    """How the frozen prefix and the bundle run."""
+    """How the frozen prefix, the training and the bundle run."""
 
+    max_cpu_isa: Literal["AVX2", "ALL"]  # of oneDNN, which TensorFlow and OpenVINO use
+    training_threads: int = Field(ge=0, le=1024)  # 0: one per core
     precision: Literal["float32", "bfloat16"]
     cache_dtype: Literal["float16", "float32"]  # of the stored activations
 

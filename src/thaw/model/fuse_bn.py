@@ -1,6 +1,7 @@
 """Fuse BatchNorm in inference mode into the convolution before it."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -19,9 +20,10 @@ class FusedConvolution(keras.layers.Layer):
     ):
         super().__init__()
         self.convolution, self.normalisation = convolution, normalisation
-        variance = normalisation.moving_variance + normalisation.epsilon
-        self.inverse = keras.ops.convert_to_numpy(keras.ops.rsqrt(variance))  # 1 / σ
-        self.negative_mean = keras.ops.convert_to_numpy(-normalisation.moving_mean)
+        variance = np.asarray(normalisation.moving_variance) + np.float32(normalisation.epsilon)
+        # TensorFlow's rsqrt is approximate, and its last digits differ between processors.
+        self.inverse = 1 / np.sqrt(variance)  # 1 / σ
+        self.negative_mean = -np.asarray(normalisation.moving_mean)
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None

@@ -70,7 +70,7 @@ def as_graph(base: keras.Model, name: str) -> Graph:
     def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return network(preprocess(images, BACKBONES[name].preprocessing), training=False)
 
-    images = tf.TensorSpec((BATCH, *base.input_shape[1:]), tf.uint8, name="images")
+    images = tf.TensorSpec((None, *base.input_shape[1:]), tf.uint8, name="images")
     return Graph(info, ov.convert_model(tf.function(run, [images], autograph=False)))
 
 
