@@ -15,6 +15,7 @@ help:  ## this list
 repro: .venv/installed  ## run the pipeline on params.yaml and show its metrics
 	dvc repro
 	@dvc metrics show
+	@python .ci/compare_metrics.py
 	@echo "plots are in plots/ (start with plots/overview.png); dvc plots show makes a page of them"
 
 test: .venv/installed  ## the whole test suite

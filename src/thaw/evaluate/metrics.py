@@ -16,8 +16,8 @@ from thaw.evaluate.predictions import Predictions
 Metrics = Iterator[tuple[str, Any]]
 HEADLINE = (
     *("accuracy", "accuracy_low", "accuracy_high", "val_accuracy", "loss"),
-    *("roc_auc", "f1", "ece", "n", "freeze_till"),
-)  # of metrics/eval.json; the others are details
+    *("roc_auc", "f1", "ece", "n"),
+)  # of metrics/eval.json, as many as `dvc metrics show` fits in 120 columns; the rest are details
 TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
 
 
