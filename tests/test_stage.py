@@ -7,7 +7,11 @@ import sys
 import pytest
 from project import ROOT
 
-from thaw.stage import checkpoint_dir
+from thaw.errors import ThawError
+from thaw.params import load
+from thaw.stage import StageParams, checkpoint_dir
+
+PARAMS = load(ROOT / "params.yaml")
 
 PIPELINE = """
 stages:
@@ -112,3 +116,22 @@ def test_a_full_disk_is_one_line(project):
 
 def test_an_error_that_is_not_of_the_disk_keeps_its_traceback(project):
     assert "Traceback" in run(project, "open('nowhere/at/all')", expect=1)
+
+
+def test_a_stage_is_given_what_it_declares_and_nothing_else():
+    params = StageParams(PARAMS, frozenset({"train.fine_tune_epochs", "split"}))
+    assert params.train.fine_tune_epochs == PARAMS.train.fine_tune_epochs
+    assert params.split.val == PARAMS.split.val
+    with pytest.raises(ThawError, match=r"reads train\.dropout, which dvc\.yaml does not list"):
+        _ = params.train.dropout
+    with pytest.raises(ThawError, match="reads seed"):
+        _ = params.seed
+
+
+def test_a_stage_can_list_what_it_declares():
+    params = StageParams(PARAMS, frozenset({"train.dropout", "split", "seed"}))
+    assert params.values() == {
+        "seed": PARAMS.seed,
+        "split": PARAMS.split,
+        "train.dropout": PARAMS.train.dropout,
+    }

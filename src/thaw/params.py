@@ -1,9 +1,9 @@
 """Read params.yaml into typed, frozen models, with one line for each error in it."""
 
-import difflib
-from collections.abc import Sequence
+import os
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,27 +14,19 @@ from pydantic import (
     model_validator,
 )
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.nodes import Node
 
 from thaw.backbones import BACKBONES, count_layers
 from thaw.errors import ThawError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from thaw.param_errors import ONE_LINE, SHA256, explain, shown
 
 WEIGHT_KINDS = ("sample", "imagenet", "none")  # base.weights that are not a file
 SAMPLE_BASE = ("MobileNetV2", 0.25)  # name and alpha that the weights of the sample fit
+MIN_PER_CLASS = 10  # images; with fewer, a split cannot hold each class
 
-# Pydantic's types, in the words of YAML.
-TYPE_NAMES = {
-    "model_type": "a mapping of keys to values",
-    "dict_type": "a mapping of keys to values",
-    "list_type": "a list",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "bool_type": "true or false",
-}
+Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=ONE_LINE)]
+Sha256 = Annotated[str, Field(pattern=SHA256)]
 
 
 def _raise_if_any(errors: list[str]) -> None:
@@ -44,14 +36,19 @@ def _raise_if_any(errors: list[str]) -> None:
 
 
 def _known_backbone(name: str) -> str:
-    rule = f"base.name must be one of {', '.join(BACKBONES)}, but is {name!r}"
+    rule = f"base.name must be one of {', '.join(BACKBONES)}, but is {shown(name)}"
     _raise_if_any([] if name in BACKBONES else [rule])
     return name
 
 
+def local_path(path: str) -> Path:
+    """The path, with `~` expanded; of an unknown user it stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
 def _existing(path: str, rule: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.exists():
+    found = local_path(path)
+    if not os.path.exists(found):  # Path.exists raises for a name that is too long
         raise ThawError(f"{rule}, but {path} does not exist: check the path, from {Path.cwd()}")
     return found
 
@@ -70,19 +67,19 @@ class Section(BaseModel):
 class Data(Section):
     """Where the images come from and which are used."""
 
-    source: str = Field(min_length=1)  # "sample", a URL, an archive or a folder
-    sha256: str | None  # of the archive, or of the folder's listing; None: not checked
-    watch: str = Field(min_length=1)  # a dep of ingest: a local source, or a folder around it
+    source: Text  # "sample", a URL, an archive or a folder
+    sha256: Sha256 | None  # of the archive, or of the folder's listing; None: not checked
+    watch: Text  # a dep of ingest: a local source, or a folder around it
     layout: Literal["auto", "folders", "prefix", "csv", "splits"]  # see thaw.data.layout
-    table: str | None = Field(min_length=1)  # a local file, or a path inside the source
-    table_sha256: str | None  # of a local table; None: not checked
-    file_column: str | None = Field(min_length=1)  # None: the one with a usual name
-    label_column: str | None = Field(min_length=1)  # None: the one with a usual name
-    classes: list[str]  # classes to use, in this order; empty: all, by name
-    limit_per_class: int | None = Field(ge=1, le=10**7)
+    table: Text | None  # a local file, or a path inside the source
+    table_sha256: Sha256 | None  # of a local table; None: not checked
+    file_column: Text | None  # None: the one with a usual name
+    label_column: Text | None  # None: the one with a usual name
+    classes: list[Text]  # classes to use, in this order; empty: all, by name
+    limit_per_class: int | None = Field(ge=3, le=10**7)
     # smaller classes are dropped; None: they are an error. A class needs an image in each split
     min_per_class: int | None = Field(ge=3, le=10**7)
-    max_megapixels: float = Field(gt=0, le=1000)  # larger images are left out
+    max_megapixels: float = Field(ge=0.001, le=1000)  # larger images are left out
     # near duplicates: perceptual hashes that differ in at most so many of 64 bits
     max_phash_distance: int = Field(ge=0, le=64)
 
@@ -94,8 +91,8 @@ class Data(Section):
 
     def local_table(self) -> Path | None:
         """The table, if it is a local file; None if there is none or it is inside the source."""
-        path = Path(self.table).expanduser() if self.table else None
-        return path if path and path.is_file() else None
+        path = local_path(self.table) if self.table else None
+        return path if path and os.path.isfile(path) else None
 
     def may_have_table(self) -> bool:
         """Whether the layout is, or may turn out to be, csv. The sample has class folders."""
@@ -103,7 +100,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _local_source_is_watched(self) -> Self:
-        source, watch = (Path(path).expanduser().absolute() for path in (self.source, self.watch))
+        source, watch = (local_path(path).absolute() for path in (self.source, self.watch))
         wrong = is_local(self.source) and not source.is_relative_to(watch)
         rule = (
             f"data.watch must be data.source, {self.source}, or a folder around it, so that DVC "
@@ -119,12 +116,13 @@ class Data(Section):
         if count == 1 or len(set(self.classes)) < count:
             errors.append(
                 "data.classes must be empty or name two classes or more, each once, but is "
-                f"{self.classes!r}"
+                f"{shown(self.classes)}"
             )
-        least, most = self.min_per_class, self.limit_per_class
-        if least is not None and most is not None and most < least:
+        least, most = self.min_per_class or MIN_PER_CLASS, self.limit_per_class
+        if most is not None and most < least:
             errors.append(
-                f"data.limit_per_class must be at least data.min_per_class, {least}, but is {most}"
+                f"data.limit_per_class must be at least {least}, but is {most}: raise it, or set "
+                f"data.min_per_class to at most {most}"
             )
         if self.source == "sample" and self.layout not in ("auto", "folders"):
             errors.append(
@@ -133,17 +131,8 @@ class Data(Section):
             )
         if self.table_sha256 is not None and self.table is None:
             errors.append("data.table_sha256 must be null without data.table: set data.table")
-        _raise_if_any(errors + self._table_errors())
+        _raise_if_any(errors)
         return self
-
-    def _table_errors(self) -> list[str]:
-        keys = ("table", "file_column", "label_column")
-        return [
-            f"data.{key} must be null without a table, that is for data.layout {self.layout} of "
-            f"{self.source}, but is {getattr(self, key)!r}: remove it, or set data.layout to csv"
-            for key in keys
-            if getattr(self, key) is not None and not self.may_have_table()
-        ]
 
 
 class Split(Section):
@@ -152,9 +141,9 @@ class Split(Section):
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=100)  # cross-validation folds over train and val
-    column: str | None = Field(min_length=1)  # of data.table, with values train, val and test
+    column: Text | None  # of data.table, with values train, val and test
     # of data.table; images with the same value stay together
-    group_column: str | None = Field(min_length=1)
+    group_column: Text | None
     on_leak: Literal["drop", "error"]  # a duplicate that crosses given splits
 
     @model_validator(mode="after")
@@ -171,8 +160,8 @@ class Base(Section):
     name: Annotated[str, AfterValidator(_known_backbone)]  # a row of thaw.backbones.BACKBONES
     # width multiplier, for the MobileNets; below 1/32 a layer would have no channels
     alpha: float | None = Field(ge=0.05, le=10)
-    weights: str = Field(min_length=1)  # one of WEIGHT_KINDS, or a weights file
-    sha256: str | None  # of the weights file; None: not checked
+    weights: Text  # one of WEIGHT_KINDS, or a weights file
+    sha256: Sha256 | None  # of the weights file; None: not checked
     image_size: int = Field(ge=32, le=1024)  # width and height, pixels
     resize: Literal["squash", "crop", "pad"]  # to this size; see thaw.images.decode
 
@@ -213,7 +202,7 @@ class Augment(Section):
     """
 
     views: int = Field(ge=0, le=1000)  # per image
-    extra_views: dict[str, Annotated[int, Field(ge=0, le=1000)]]  # additional views, by class
+    extra_views: dict[Text, Annotated[int, Field(ge=0, le=1000)]]  # additional views, by class
     flip: bool  # left to right, with probability 0.5
     rotation: float = Field(ge=0, le=360)  # degrees
     shift: float = Field(ge=0, le=1)  # fraction of the image size
@@ -234,12 +223,12 @@ class Train(Section):
     freeze_till: Annotated[int, Field(ge=0)] | Literal["all"]
     pooling: Literal["average", "flatten"]
     # units of each ReLU layer between pooling and softmax
-    hidden_units: list[Annotated[int, Field(ge=1, le=65536)]]
+    hidden_units: list[Annotated[int, Field(ge=1, le=16384)]] = Field(max_length=10)
     dropout: float = Field(ge=0, lt=1)
     head_epochs: int = Field(ge=1, le=10000)  # only the head trains
     fine_tune_epochs: int = Field(ge=0, le=10000)  # then head and unfrozen layers
-    head_learning_rate: float = Field(gt=0, le=10)
-    fine_tune_learning_rate: float = Field(gt=0, le=10)
+    head_learning_rate: float = Field(gt=0, le=1)
+    fine_tune_learning_rate: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0, le=1)
     batch_size: int = Field(ge=1, le=65536)
     # a phase ends after so many epochs without a lower validation loss
@@ -295,18 +284,27 @@ class Params(Section):
         unknown = [label for label in self.augment.extra_views if classes and label not in classes]
         if unknown:
             errors.append(
-                f"augment.extra_views must name classes of data.classes, {classes!r}, "
-                f"but names {unknown!r}"
+                f"augment.extra_views must name classes of data.classes, {shown(classes)}, "
+                f"but names {shown(unknown)}"
             )
-        for key in ("column", "group_column"):
-            if getattr(self.split, key) is not None and not self.data.may_have_table():
-                errors.append(
-                    f"split.{key} must be null without a table, that is for data.layout "
-                    f"{self.data.layout} of {self.data.source}, but is "
-                    f"{getattr(self.split, key)!r}: remove it, or set data.layout to csv"
-                )
-        _raise_if_any(errors)
+        _raise_if_any(errors + self._table_errors())
         return self
+
+    def _table_errors(self) -> list[str]:
+        data, split = self.data, self.split
+        keys = {
+            "data.table": data.table,
+            "data.file_column": data.file_column,
+            "data.label_column": data.label_column,
+            "split.column": split.column,
+            "split.group_column": split.group_column,
+        }
+        return [
+            f"{key} must be null without a table, that is for data.layout {data.layout} of "
+            f"{data.source}, but is {value!r}: remove it, or set data.layout to csv"
+            for key, value in keys.items()
+            if value is not None and not data.may_have_table()
+        ]
 
 
 def load(path: str | Path = "params.yaml") -> Params:
@@ -323,7 +321,7 @@ def validate(values: Any) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise ThawError("\n".join(_explain(error.errors(), values))) from None
+        raise ThawError("\n".join(explain(error.errors(), values, Params))) from None
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -332,111 +330,28 @@ def read_yaml(path: str | Path) -> Any:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ThawError(f"no {path} in {Path.cwd()}: run this from the project's folder") from None
-    except UnicodeDecodeError as error:
-        raise ThawError(f"{path} is not UTF-8 text: {error}") from None
-    except (YAMLError, ValueError) as error:
-        raise ThawError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except (IsADirectoryError, ValueError) as error:
+        raise ThawError(
+            f"{path} must be YAML in UTF-8 without aliases, but is not: {error}: correct it, or "
+            f"restore it with `git checkout {path}`"
+        ) from None
 
 
 def parse_yaml(text: str) -> Any:
     """Parse YAML 1.2, as DVC does. A YAML 1.1 parser reads 1e-05, which DVC writes, as text.
 
-    Raises YAMLError, or ValueError for a number or a date that Python cannot hold.
+    Raises ValueError, in one line.
     """
-    return YAML(typ="safe", pure=True).load(text)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer, yaml.max_depth = _Composer, 20
+    try:
+        return yaml.load(text)
+    except Exception as error:  # ruamel raises many types on odd tags, numbers and nesting
+        raise ValueError(textwrap.shorten(str(error), 400)) from None
 
 
-def _explain(errors: Sequence["ErrorDetails"], values: Any) -> list[str]:
-    """Return one line for each error."""
-    lines: list[str] = []
-    rules: dict[str, list[str]] = {}  # by key; each member of a union adds one
-    received: dict[str, Any] = {}
-    for error in errors:
-        name = ".".join(map(str, error["loc"]))
-        if error["type"] == "value_error":
-            lines += str(error["ctx"]["error"]).splitlines()
-        elif error["type"] == "missing":
-            lines.append(f"{name} is missing")
-        elif error["type"] in ("extra_forbidden", "invalid_key"):
-            lines.append(_suggest(name))
-        else:
-            key = _key(error["loc"], values)
-            rules.setdefault(key, []).append(_rule(error))
-            received[key] = error["input"]
-    return lines + [
-        f"{key} must {' or '.join(rules[key])}, but is {received[key]!r}" for key in rules
-    ]
+class _Composer(Composer):
+    """Allows no alias: a few lines of them may stand for gigabytes."""
 
-
-def _rule(error: "ErrorDetails") -> str:
-    """The rule of an error, such as `be less than 1`."""
-    if error["type"] in TYPE_NAMES:
-        return f"be {TYPE_NAMES[error['type']]}"
-    rule = error["msg"].partition(" should ")[2]
-    return rule.replace("greater than or equal to", "at least").replace(
-        "less than or equal to", "at most"
-    )
-
-
-def _key(location: tuple[int | str, ...], values: Any) -> str:
-    """The key of an error, such as train.hidden_units.0.
-
-    In a union, pydantic appends the failed member to the location; it is not part of the key.
-    """
-    if location and location[-1] == "[key]":
-        return f"a key of {'.'.join(map(str, location[:-2]))}"
-    keys = []
-    for part in location:
-        try:
-            values = values[part]
-        except (TypeError, LookupError):
-            break
-        keys.append(str(part))
-    return ".".join(keys) or "params.yaml"
-
-
-def _suggest(name: str) -> str:
-    """Say that `name` is not a parameter, and which ones are near."""
-    sections = {
-        section: list(getattr(field.annotation, "model_fields", ()))
-        for section, field in Params.model_fields.items()
-    }
-    known = [
-        ".".join(filter(None, (section, key)))
-        for section, keys in sections.items()
-        for key in keys or [""]
-    ]
-    section, dot, _ = name.partition(".")
-    inside = [key for key in known if key.startswith(f"{section}.")] or list(sections)
-    near = difflib.get_close_matches(name, known if dot else [*known, *sections], n=3)
-    return f"{name} is not a parameter; did you mean {', '.join(near or inside)}?"
-
-
-class StageParams:
-    """A view of the params that allows only the keys that dvc.yaml declares for a stage.
-
-    A stage that read an undeclared key would not rerun when that key changes; here it fails at
-    once. Declaring `split` gives the section, declaring `train.freeze_till` only that key.
-    """
-
-    def __init__(self, values: Any, declared: frozenset[str], where: str = "") -> None:
-        self._values, self._declared, self._where = values, declared, where
-
-    def __getattr__(self, key: str) -> Any:
-        name = f"{self._where}{key}"
-        value = getattr(self._values, key)
-        if name in self._declared:
-            return value
-        if any(other.startswith(f"{name}.") for other in self._declared):
-            return StageParams(value, self._declared, f"{name}.")
-        raise ThawError(f"this stage reads {name}, which dvc.yaml does not list in its params")
-
-    def values(self) -> dict[str, Any]:
-        """Return every declared key with its value."""
-        values = {}
-        for name in sorted(self._declared):
-            value = self._values
-            for key in name.split("."):
-                value = getattr(value, key)
-            values[name] = value
-        return values
+    def return_alias(self, node: Node) -> Node:
+        raise ValueError(f"*{node.anchor} is an alias")

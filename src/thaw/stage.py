@@ -13,10 +13,40 @@ import yaml
 
 from thaw.errors import ThawError
 from thaw.files import remove_temporaries, sha256_of, storage_errors_explained
-from thaw.params import Params, StageParams, load
+from thaw.params import Params, load
 from thaw.paths import CHECKPOINTS, LOGS
 
 log = logging.getLogger("thaw")
+
+
+class StageParams:
+    """A view of the params that allows only the keys that dvc.yaml declares for a stage.
+
+    A stage that read an undeclared key would not rerun when that key changes; here it fails at
+    once. Declaring `split` gives the section, declaring `train.freeze_till` only that key.
+    """
+
+    def __init__(self, values: Any, declared: frozenset[str], where: str = "") -> None:
+        self._values, self._declared, self._where = values, declared, where
+
+    def __getattr__(self, key: str) -> Any:
+        name = f"{self._where}{key}"
+        value = getattr(self._values, key)
+        if name in self._declared:
+            return value
+        if any(other.startswith(f"{name}.") for other in self._declared):
+            return StageParams(value, self._declared, f"{name}.")
+        raise ThawError(f"this stage reads {name}, which dvc.yaml does not list in its params")
+
+    def values(self) -> dict[str, Any]:
+        """Return every declared key with its value."""
+        values = {}
+        for name in sorted(self._declared):
+            value = self._values
+            for key in name.split("."):
+                value = getattr(value, key)
+            values[name] = value
+        return values
 
 
 def declaration(stage: str) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("sample train.freeze_till=156", "at most the 155 layers of MobileNetV2", 1),
         ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
         ("sample data.source=photos.zip", "photos.zip does not exist", 1),
+        ("sample data.source='~nobody-here/photos'", "photos does not exist", 1),
         ("data.source=setups data.watch=src", "data.watch must be data.source, setups, or", 1),
         ("sample data.table=labels.csv", "data.table must be null without a table", 1),
         ("mobilenetv2 data.layout=folders split.column=part", "split.column must be null", 1),
@@ -123,7 +124,7 @@ def test_what_is_no_parameter_leaves_and_what_is_missing_comes_back(folder):
 def test_params_that_are_not_yaml_are_one_line(folder):
     (folder / "params.yaml").write_bytes("seed: 1 # für".encode("latin-1"))
     output = run("thaw use sample", folder, expect=1)
-    assert output.startswith("error: params.yaml is not UTF-8") and output.count("\n") == 1
+    assert output.startswith("error: params.yaml must be YAML in UTF-8") and output.count("\n") == 1
 
 
 def test_a_local_source_is_watched_and_another_source_drops_watch_and_hash(folder):

@@ -14,8 +14,9 @@ from PIL import Image
 from thaw.errors import ThawError
 from thaw.evaluate.gallery import draw_mistakes, worst_mistakes
 from thaw.evaluate.gradcam import read_explained
-from thaw.params import StageParams, load
+from thaw.params import load
 from thaw.serving.predictor import Predictor
+from thaw.stage import StageParams
 
 ROOT = Path(__file__).parents[2]
 READS = {

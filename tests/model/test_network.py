@@ -11,7 +11,7 @@ from thaw.errors import ThawError
 from thaw.features.extract import run_prefix
 from thaw.features.graph import Graph
 from thaw.files import sha256_of
-from thaw.model.base import load_base, preprocess
+from thaw.model.base import load_base, load_weights, preprocess
 from thaw.model.freeze import backbone_info, cut_points, freeze, tail_of, trainable_parameters
 from thaw.model.fuse_bn import FusedConvolution, fuse_bn
 from thaw.model.network import as_graph
@@ -152,6 +152,40 @@ def test_weights_of_another_width_are_refused_with_what_differs(tmp_path):
     load_base(MOBILENET).save_weights(path)
     with pytest.raises(ThawError, match=r"narrow\.weights\.h5 do not fit .*base\.alpha"):
         load_base(with_weights(path, alpha=0.5))
+
+
+def refusal(base, path):
+    with pytest.raises(ThawError, match=path.name) as refused:
+        load_weights(base, path)
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A base, and its weights in a file."""
+    base = load_base(MOBILENET)
+    base.save_weights(tmp_path / "some.weights.h5")
+    return base, tmp_path / "some.weights.h5"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_weight_that_is_not_finite_is_named(weights, value):
+    base, path = weights
+    kernel = base.get_layer("block_3_expand").kernel
+    kernel.assign(kernel * value)
+    base.save_weights(path)
+    assert "block_3_expand/kernel must be finite" in refusal(base, path)
+
+
+def test_a_damaged_weights_file_is_one_line(weights):
+    base, path = weights
+    whole = path.read_bytes()
+    damaged = (b"", b"weights", whole[:3000], whole[:-3000], bytes(len(whole)))
+    no_names = [whole.replace(mark, b"XXXX") for mark in (b"HEAP", b"SNOD", b"TREE")]
+    for content in (*damaged, *no_names):
+        path.write_bytes(content)
+        assert "get it again" in refusal(base, path)
 
 
 def test_weights_from_a_file_are_the_ones_in_it(tmp_path):

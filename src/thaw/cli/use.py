@@ -120,7 +120,7 @@ def _read_setup(name: str) -> dict[str, Any]:
 
 def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]) -> None:
     """Let DVC watch a local source; drop the hash of an earlier source. Values given stay."""
-    from thaw.params import is_local
+    from thaw.params import is_local, local_path
 
     data = wanted.get("data")
     if not isinstance(data, dict) or not (setup or "data.source" in given):
@@ -128,7 +128,7 @@ def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]
     source = data.get("source")
     if "data.watch" not in given:
         if isinstance(source, str) and is_local(source):
-            data["watch"] = str(Path(source).expanduser())  # DVC does not expand the home folder
+            data["watch"] = str(local_path(source))  # DVC does not expand the home folder
         else:
             data["watch"] = _read_setup("sample")["data"]["watch"]
     if "data.sha256" not in given and not setup:

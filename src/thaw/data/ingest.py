@@ -33,12 +33,11 @@ from thaw.data.validate import SUFFIXES, ImageCheck, check_shard
 from thaw.errors import ThawError, listing
 from thaw.files import atomic_write, check_sha256, sha256_of
 from thaw.parallel import map_shards
-from thaw.params import Data
+from thaw.params import MIN_PER_CLASS, Data
 
 log = logging.getLogger("thaw")
 
 SHARD_SIZE = 32  # images
-MIN_PER_CLASS = 10  # images; with fewer, a split cannot hold each class
 SCHEMA = pa.schema(
     [
         ("name", pa.string()),  # unique: class folder / file name, or the path in the source

@@ -1,9 +1,12 @@
 """Load the base: a network of `keras.applications`, its preprocessing and its weights."""
 
+import textwrap
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from thaw.backbones import BACKBONES
 from thaw.errors import ThawError
@@ -65,15 +68,21 @@ def _download_failed(name: str, error: Exception) -> str:
 
 
 def load_weights(base: keras.Model, path: Path) -> None:
-    """Load a Keras weights file into `base`. Raises ThawError if it does not fit."""
+    """Load a Keras weights file into `base`. Raises ThawError if it is damaged or does not fit."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns once per layer before it raises
             base.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        _check_finite(base.weights)
+    except Exception as error:  # h5py raises many types on damaged files
         raise ThawError(
             f"the weights in {path} do not fit {base.name} at {base.input_shape[1]} pixels "
-            f"({len(base.layers)} layers): {reason}: set base.name, base.alpha and "
-            "base.image_size to those of the file"
+            f"({len(base.layers)} layers), or are damaged: {textwrap.shorten(str(error), 400)}: "
+            "set base.name, base.alpha and base.image_size to those of the file, or get it again"
         ) from None
+
+
+def _check_finite(weights: Sequence[keras.Variable]) -> None:
+    for weight in weights:
+        if not np.isfinite(weight.numpy()).all():
+            raise ValueError(f"{weight.path} must be finite, but has a NaN or an infinity")
