@@ -142,8 +142,8 @@ def undisturbed(folder: Path) -> list[Moment]:
 def draw_moments(timeline: list[Moment], kills: int, rng: random.Random) -> list[Moment]:
     """Stages, and seconds after their start, in order.
 
-    One is in the first half of each stage, which is hit even if it is quicker next time; the
-    others are anywhere.
+    One is in the first half of each stage, so that most are hit on a machine that is busier at one
+    time than at another; the others are anywhere.
     """
     spans = [(stage, start, end) for (stage, start), (_, end) in pairwise(timeline)]
     times = [rng.uniform(start, (start + end) / 2) for _, start, end in spans]
@@ -262,6 +262,8 @@ def main() -> None:
     for moment in draw_moments(timeline, options.kills, random.Random(options.seed)):
         kills.append(kill(killed, moment, order))
         print(f"| {len(kills)} | {kills[-1].row()} |", flush=True)
+    missed = [stage for stage in order if not any(found.where == stage for found in kills)]
+    print(f"\nstages in which no kill fell: {', '.join(missed) or 'none'}")
     refusals = [*(found.refusal for found in kills), finish(killed)]
     differences = compare(calm, killed) | {
         "processes left": [args for found in kills for args in found.left],
