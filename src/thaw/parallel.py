@@ -1,11 +1,14 @@
 """Map a function over shards of items, in this process or in several, in order."""
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
-from multiprocessing import get_context
-from typing import TypeVar
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from typing import TypeVar, cast
 
 import joblib
 
@@ -32,7 +35,8 @@ def map_shards(
         return
     # A fork of a process with threads, which progress bars have, may deadlock. The fork server
     # has none, and imports the program once for all workers.
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+    context = get_context("forkserver")
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         pending: deque[Future[Iterable[R]]] = deque()
         for shard in batched(items, size):
             pending.append(pool.submit(work, shard))
@@ -40,6 +44,16 @@ def map_shards(
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
+
+
+def _end_with_parent() -> None:
+    """End this worker with the program; a worker of a killed one would wait for work for ever."""
+
+    def watch() -> None:
+        cast(BaseProcess, parent_process()).join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import re
 import subprocess
+import tempfile
 import threading
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from thaw.data.source import open_source, source_sha256
 from thaw.errors import ThawError
 from thaw.params import load
 from thaw.paths import DOWNLOADS
+from thaw.sample import generate
 
 
 @dataclass
@@ -176,3 +178,14 @@ def test_local_sources_and_their_hashes(damaged, tmp_path):
     before = source_sha256(folder)
     (folder / "z.txt").write_bytes(b"changed")
     assert "data.sha256" in refusal(str(folder), before)
+
+
+def test_a_kill_leaves_no_sample_in_the_systems_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(generate, "PER_CLASS", 10)
+    monkeypatch.setattr(generate, "cores", lambda: 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with open_source(load(ROOT / "params.yaml").data) as members:
+        assert "PetImages/Cat/9.jpg" in members.paths()
+        assert list((tmp_path / "temporary").iterdir()) == []

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from thaw.data.archive import Folder, Members, open_members
 from thaw.data.download import download
 from thaw.data.member_checks import unreadable_refused
 from thaw.errors import ThawError
-from thaw.files import check_sha256, sha256_of
+from thaw.files import check_sha256, remove_temporaries, sha256_of
 from thaw.params import Data
 from thaw.paths import DOWNLOADS
 from thaw.sample.generate import write_sample
@@ -25,18 +24,19 @@ def open_source(data: Data) -> Iterator[Members]:
 
     Raises ThawError if the source is missing, unsafe, or has another SHA-256.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        if (path := data.local_source()) is not None:
-            _check(data, path)
-        elif data.source == "sample":
-            path = Path(folder) / "sample.zip"
-            write_sample(path)
-            _check(data, path)
-        else:
-            path = download(data.source, DOWNLOADS)
-            _check_download(data, path)
-        with open_members(path) as members:
-            yield members
+    if (path := data.local_source()) is not None:
+        _check(data, path)
+    elif data.source == "sample":
+        # In the system's temporary folder, a kill would leave it behind.
+        path = DOWNLOADS / "sample.zip"
+        remove_temporaries(path)
+        write_sample(path)
+        _check(data, path)
+    else:
+        path = download(data.source, DOWNLOADS)
+        _check_download(data, path)
+    with open_members(path) as members:
+        yield members
 
 
 def source_sha256(path: Path) -> str:
