@@ -13,7 +13,11 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-import keras
+from thaw.tensorflow_log import quiet_import
+
+with quiet_import():
+    import keras
+
 import numpy as np
 
 from thaw.backbones import BACKBONES

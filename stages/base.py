@@ -4,7 +4,10 @@ import gc
 
 gc.disable()  # as in stages/train.py
 
-import keras
+from thaw.tensorflow_log import quiet_import
+
+with quiet_import():
+    import keras
 
 from thaw.model.base import load_base
 from thaw.model.network import as_graph

@@ -7,8 +7,11 @@ gc.disable()  # what the imports create stays (benchmarks/tricks.py, "imports ou
 import logging
 import shutil
 
-import keras
-import tensorflow as tf
+from thaw.tensorflow_log import quiet_import
+
+with quiet_import():
+    import keras
+    import tensorflow as tf
 
 from thaw.data.tables import read_classes
 from thaw.features.extract import Features, check_fingerprint, features_fingerprint

@@ -72,7 +72,7 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("sample base.alpha=null", "base.alpha must be a number for MobileNetV2", 1),
         ("vgg16 base.name=Xception base.image_size=70", "must be 71 or more for Xception", 1),
         ("sample train.freeze_till=156", "at most the 155 layers of MobileNetV2", 1),
-        ("vgg16 data.classes=[Dog,Cow]", "augment.extra_views must name classes", 1),
+        ("vgg16 'augment.extra_views={Cat: 1}' data.classes=[Dog,Cow]", "must name classes of", 1),
         ("sample data.source=photos.zip", "photos.zip does not exist", 1),
         ("sample data.source='~nobody-here/photos'", "photos does not exist", 1),
         ("data.source=setups data.watch=src", "data.watch must be data.source, setups, or", 1),

@@ -208,6 +208,25 @@ def test_class_names_of_any_kind(stages, jpeg, tmp_path):
     assert dict(zip(found["name"], found["label"])) == {row["file"]: row["label"] for row in rows}
 
 
+@pytest.mark.parametrize("setup", sorted((ROOT / "setups").glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_setup_makes_views_of_classes_of_any_name(setup, stages, jpeg, tmp_path):
+    members = {
+        f"{label}/{n}.jpg": jpeg(100 * index + n)
+        for index, label in enumerate(("Äpfel", "梨"))
+        for n in range(COUNT)
+    }
+    source = zipped(tmp_path / "fruit.zip", members)
+    settings = {
+        f"{section}__{key}": value
+        for section, values in yaml.safe_load(setup.read_text()).items()
+        if section != "seed"
+        for key, value in values.items()
+        if key not in ("source", "watch")
+    }
+    stages(source, "ingest", "split", "augment", **settings)
+    assert {row["label"] for row in read_rows("data/views.parquet")} == {"Äpfel", "梨"}
+
+
 def test_one_class_and_hidden_classes_are_one_line(stages, jpeg, tmp_path):
     for number in range(COUNT):
         (tmp_path / "pets/Cat").mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from thaw.sample.things import THINGS, thing
+from thaw.tensorflow_log import quiet_import
 
 SEED, SIZE, ALPHA = 7, 128, 0.25
 TRAIN, TEST = 300, 30  # images per class
@@ -36,7 +37,8 @@ def draw_all(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     """Draw, train, evaluate and write."""
     train, test = draw_all(0, TRAIN), draw_all(TRAIN, TEST)
-    import keras  # here, so that the processes that draw do not load TensorFlow
+    with quiet_import():
+        import keras  # here, so that the processes that draw do not load TensorFlow
 
     keras.utils.set_random_seed(SEED)
     base = keras.applications.MobileNetV2(
