@@ -19,7 +19,7 @@ TEXT = (ROOT / "params.yaml").read_text()
 VALUES = yaml.safe_load(TEXT)
 KEYS = ["seed"] + [f"{s}.{key}" for s, inner in VALUES.items() if s != "seed" for key in inner]
 NULLABLE = {
-    *(f"data.{key}" for key in ("sha256", "table", "table_sha256", "file_column", "label_column")),
+    *(f"data.{key}" for key in ("sha256", "table", "file_column", "label_column")),
     *("data.limit_per_class", "data.min_per_class", "split.column", "split.group_column"),
     "base.sha256",
 }
@@ -31,7 +31,9 @@ ZERO = {  # where 0 means something
     *(f"augment.{key}" for key in ("saturation", "elastic", "blur", "erase")),
     *("train.freeze_till", "train.dropout", "train.fine_tune_epochs", "train.weight_decay"),
 }
-FOREIGN = {"data.watch", "base.weights", "data.classes", "augment.extra_views"}  # any name will do
+FOREIGN = {  # any name will do
+    *("data.watch", "data.watch_table", "base.weights", "data.classes", "augment.extra_views")
+}
 ABSENT = object()
 
 

@@ -162,7 +162,6 @@ def test_a_whole_number_is_a_number():
             "data.limit_per_class must be at least 20, but is 10: raise it, or set ",
         ),
         ({"data__layout": "csv"}, "data.layout must be auto or folders for the sample"),
-        ({"data__table_sha256": 64 * "0"}, "data.table_sha256 must be null without data.table"),
         ({"data__table": "labels.csv"}, "data.table must be null without a table, that is for"),
         (
             PETS | {"data__layout": "prefix", "data__label_column": "breed"},
@@ -325,7 +324,8 @@ def test_a_source_is_the_sample_a_url_or_a_path(home):
 
 def test_a_table_is_a_local_file_or_inside_the_source(home):
     def local(table):
-        return validate(changed(**PETS, data__table=table)).data.local_table()
+        watched = {"data__watch_table": table or "pets"}
+        return validate(changed(**PETS, **watched, data__table=table)).data.local_table()
 
     (home / "labels.csv").touch()
     assert local("~/labels.csv") == home / "labels.csv"

@@ -70,9 +70,9 @@ class Data(Section):
     source: Text  # "sample", a URL, an archive or a folder
     sha256: Sha256 | None  # of the archive, or of the folder's listing; None: not checked
     watch: Text  # a dep of ingest: a local source, or a folder around it
+    watch_table: Text  # a dep of ingest: a local table
     layout: Literal["auto", "folders", "prefix", "csv", "splits"]  # see thaw.data.layout
     table: Text | None  # a local file, or a path inside the source
-    table_sha256: Sha256 | None  # of a local table; None: not checked
     file_column: Text | None  # None: the one with a usual name
     label_column: Text | None  # None: the one with a usual name
     classes: list[Text]  # classes to use, in this order; empty: all, by name
@@ -99,14 +99,24 @@ class Data(Section):
         return self.layout in ("auto", "csv") and self.source != "sample"
 
     @model_validator(mode="after")
-    def _local_source_is_watched(self) -> Self:
-        source, watch = (local_path(path).absolute() for path in (self.source, self.watch))
-        wrong = is_local(self.source) and not source.is_relative_to(watch)
-        rule = (
-            f"data.watch must be data.source, {self.source}, or a folder around it, so that DVC "
-            f"notices changes, but is {self.watch}: `thaw use data.source={self.source}` sets both"
+    def _local_files_are_watched(self) -> Self:
+        errors = []
+        watch, watch_table = (
+            local_path(path).absolute() for path in (self.watch, self.watch_table)
         )
-        _raise_if_any([rule] if wrong else [])
+        if is_local(self.source) and not local_path(self.source).absolute().is_relative_to(watch):
+            errors.append(
+                f"data.watch must be data.source, {self.source}, or a folder around it, so that "
+                f"DVC notices changes, but is {self.watch}: `thaw use data.source={self.source}` "
+                "sets both"
+            )
+        table = self.local_table()
+        if table and not any(map(table.absolute().is_relative_to, (watch, watch_table))):
+            errors.append(
+                f"data.watch_table must be data.table, {self.table}, so that DVC notices changes, "
+                f"but is {self.watch_table}: `thaw use data.table={self.table}` sets both"
+            )
+        _raise_if_any(errors)
         return self
 
     @model_validator(mode="after")
@@ -129,8 +139,6 @@ class Data(Section):
                 "data.layout must be auto or folders for the sample, which has a folder per class, "
                 f"but is {self.layout!r}"
             )
-        if self.table_sha256 is not None and self.table is None:
-            errors.append("data.table_sha256 must be null without data.table: set data.table")
         _raise_if_any(errors)
         return self
 

@@ -166,13 +166,15 @@ def test_the_command_finds_the_project_from_a_folder_inside_it(folder):
     assert params(folder)["seed"] == 7
 
 
-def test_a_local_table_is_hashed_and_one_inside_the_source_is_not(folder):
+def test_a_local_table_is_watched_and_one_inside_the_source_is_not(folder):
     (folder / "photos").mkdir()
     (folder / "labels.csv").write_text("file,label\n")
     run("thaw use sample data.source=photos data.table=labels.csv data.layout=csv", folder)
-    assert params(folder)["data"]["table_sha256"] == sha256_of(folder / "labels.csv")
-    run("thaw use sample data.source=photos data.table=inside.csv", folder)
-    assert params(folder)["data"]["table_sha256"] is None
+    assert params(folder)["data"]["watch_table"] == "labels.csv"
+    error = run("thaw use data.watch_table=setups", folder, expect=1)
+    assert error.startswith("error: data.watch_table must be data.table, labels.csv")
+    run("thaw use data.table=inside.csv", folder)
+    assert params(folder)["data"]["watch_table"] == "src/thaw/sample/__init__.py"
 
 
 def test_help_teaches(folder):

@@ -15,6 +15,7 @@ from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.features import extract
 from thaw.features.extract import (
+    BATCH,
     Features,
     Row,
     check_fingerprint,
@@ -24,7 +25,7 @@ from thaw.features.extract import (
     run_prefix,
     write_features,
 )
-from thaw.features.graph import BATCH, Graph
+from thaw.features.graph import Graph
 from thaw.images import decode
 from thaw.model.freeze import backbone_info
 from thaw.model.network import as_graph, pool

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,8 +33,8 @@ def use(
 
     Without a setup only the given keys change. A setup replaces all of params.yaml: sample.yaml
     has every key, the other setups only what differs from it. Comments are preserved. A local
-    source goes into data.watch, and the hashes of a local table and of a weights file into
-    data.table_sha256 and base.sha256, so that DVC notices when they change.
+    source goes into data.watch, a local table into data.watch_table, and the hash of a weights
+    file into base.sha256, so that DVC notices when they change.
 
     Examples: `thaw use train.freeze_till=all` · `thaw use sample` · `thaw use mobilenetv2
     data.source=photos.zip base.weights=weights.h5`
@@ -119,33 +120,36 @@ def _read_setup(name: str) -> dict[str, Any]:
 
 
 def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]) -> None:
-    """Let DVC watch a local source; drop the hash of an earlier source. Values given stay."""
+    """Let DVC watch a local source and a local table; drop the hash of an earlier source.
+
+    Values given stay.
+    """
     from thaw.params import is_local, local_path
 
     data = wanted.get("data")
-    if not isinstance(data, dict) or not (setup or "data.source" in given):
+    if not isinstance(data, dict):
         return
-    source = data.get("source")
-    if "data.watch" not in given:
-        if isinstance(source, str) and is_local(source):
-            data["watch"] = str(local_path(source))  # DVC does not expand the home folder
+    for key, watch in (("source", "watch"), ("table", "watch_table")):
+        if f"data.{watch}" in given or not (setup or f"data.{key}" in given):
+            continue
+        value = data.get(key)
+        path = str(local_path(value)) if isinstance(value, str) else ""
+        if path and (is_local(path) if key == "source" else os.path.isfile(path)):
+            data[watch] = path  # DVC does not expand the home folder
         else:
-            data["watch"] = _read_setup("sample")["data"]["watch"]
-    if "data.sha256" not in given and not setup:
+            data[watch] = _read_setup("sample")["data"][watch]
+    if "data.source" in given and "data.sha256" not in given and not setup:
         data["sha256"] = None
 
 
 def _fill_sha256(
     wanted: dict[str, Any], params: "Params", setup: str | None, given: dict[str, Any]
 ) -> None:
-    """Fill in the hashes of a new table and weights file, unless given.
+    """Fill in the hash of a new weights file, unless given.
 
     Raises ThawError if the source or the weights file is missing.
     """
     params.data.local_source()
-    if "data.table_sha256" not in given and (setup or "data.table" in given):
-        table = params.data.local_table()
-        wanted["data"]["table_sha256"] = sha256_of(table) if table else None
     weights = params.base.weights_file()
     if "base.sha256" not in given and (setup or "base.weights" in given):
         wanted["base"]["sha256"] = sha256_of(weights) if weights else None

@@ -31,7 +31,7 @@ from thaw.data.layout import (
 from thaw.data.tables import write_table
 from thaw.data.validate import SUFFIXES, ImageCheck, check_shard
 from thaw.errors import ThawError, listing
-from thaw.files import atomic_write, check_sha256, sha256_of
+from thaw.files import atomic_write
 from thaw.parallel import map_shards
 from thaw.params import MIN_PER_CLASS, Data
 
@@ -133,8 +133,6 @@ def _tables(members: Members, others: Sequence[str], data: Data) -> dict[str, by
     if data.table is None:
         return {path: members.read(path) for path in others if is_table(path)}
     if (path := data.local_table()) is not None:
-        if data.table_sha256 is not None:
-            check_sha256("data.table_sha256", path, sha256_of(path), data.table_sha256)
         return {data.table: path.read_bytes()}
     if data.table not in others:
         raise ThawError(

@@ -15,12 +15,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from thaw.errors import ThawError
-from thaw.features.graph import BATCH, BackboneInfo, Graph
+from thaw.features.graph import BackboneInfo, Graph
 from thaw.files import atomic_write, write_json
 from thaw.images import decode
 from thaw.parallel import batched, cores
 from thaw.runtime import compile_model
 
+BATCH = 32  # fixed, so that the activations of a row do not depend on the number of rows
 SHARD_SIZE = 256  # rows; an interrupted run loses at most one shard
 
 

@@ -10,8 +10,6 @@ from openvino import opset13 as opset
 from thaw.errors import ThawError
 from thaw.files import atomic_write, write_json
 
-BATCH = 32  # fixed, so that the activations of a row do not depend on the number of rows
-
 
 @dataclass(frozen=True)
 class BackboneInfo:
@@ -48,7 +46,7 @@ class BackboneInfo:
 
 @dataclass(frozen=True)
 class Graph:
-    """A base in OpenVINO: uint8 RGB (BATCH, S, S, 3), 0–255 → `after_n` for each cut point n."""
+    """A base in OpenVINO: uint8 RGB (N, S, S, 3), 0–255 → `after_n` for each cut point n."""
 
     info: BackboneInfo
     network: ov.Model
@@ -67,9 +65,9 @@ class Graph:
             write_json(temporary / "info.json", asdict(self.info))
 
     def prefix(self, cut: int, pooling: str) -> ov.Model:
-        """The frozen prefix: images → embeddings (BATCH, V), and activations at the cut.
+        """The frozen prefix: images → embeddings (N, V), and activations at the cut.
 
-        The embedding is the pooled output of the entire base. The activations, (BATCH, …), are an
+        The embedding is the pooled output of the entire base. The activations, (N, …), are an
         output only if layers precede the cut and a tail follows it.
         """
         feature_map = self._after(self.info.layers)

@@ -7,7 +7,7 @@ import openvino as ov
 import tensorflow as tf
 
 from thaw.backbones import BACKBONES
-from thaw.features.graph import BATCH, BackboneInfo, Graph
+from thaw.features.graph import BackboneInfo, Graph
 from thaw.model.base import load_base, preprocess
 from thaw.model.freeze import backbone_info, freeze, tail_of
 from thaw.model.fuse_bn import fuse_bn
@@ -70,6 +70,8 @@ def as_graph(base: keras.Model, name: str) -> Graph:
     def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return network(preprocess(images, BACKBONES[name].preprocessing), training=False)
 
+    # OpenVINO fuses convolutions of a fixed batch depending on the size of the processor's cache,
+    # which changes last digits.
     images = tf.TensorSpec((None, *base.input_shape[1:]), tf.uint8, name="images")
     return Graph(info, ov.convert_model(tf.function(run, [images], autograph=False)))
 
