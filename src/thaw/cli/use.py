@@ -133,9 +133,11 @@ def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]
         if f"data.{watch}" in given or not (setup or f"data.{key}" in given):
             continue
         value = data.get(key)
-        path = str(local_path(value)) if isinstance(value, str) else ""
-        if path and (is_local(path) if key == "source" else os.path.isfile(path)):
-            data[watch] = path  # DVC does not expand the home folder
+        local = isinstance(value, str) and (
+            is_local(value) if key == "source" else os.path.isfile(local_path(value))
+        )
+        if local:
+            data[watch] = str(local_path(value))  # DVC does not expand the home folder
         else:
             data[watch] = _read_setup("sample")["data"][watch]
     if "data.source" in given and "data.sha256" not in given and not setup:
