@@ -133,10 +133,8 @@ def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]
         if f"data.{watch}" in given or not (setup or f"data.{key}" in given):
             continue
         value = data.get(key)
-        local = isinstance(value, str) and (
-            is_local(value) if key == "source" else os.path.isfile(local_path(value))
-        )
-        if local:
+        is_here = is_local if key == "source" else lambda path: os.path.isfile(local_path(path))
+        if isinstance(value, str) and is_here(value):
             data[watch] = str(local_path(value))  # DVC does not expand the home folder
         else:
             data[watch] = _read_setup("sample")["data"][watch]
