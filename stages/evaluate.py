@@ -16,7 +16,7 @@ from thaw.stage import run
 def main(params: Params) -> None:
     """Write outputs/predictions.csv, outputs/tables, outputs/details.json and metrics/eval.json."""
     predictor = Predictor(BUNDLE)
-    split = read_split(SPLIT).set_index("name")["split"].to_dict()
+    split = read_split(SPLIT, IMAGES).set_index("name")["split"].to_dict()
     images = read_rows(IMAGES, ["name", "sha256"])
     check_unseen(BUNDLE, (row["sha256"] for row in images if split[row["name"]] == "test"))
     rows = read_rows(IMAGES, ["name", "label", "bytes"])

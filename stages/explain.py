@@ -11,7 +11,7 @@ from thaw.stage import run
 def main(params: Params) -> None:
     """Write outputs/explain."""
     predictor = Predictor(BUNDLE)
-    split = read_split(SPLIT).set_index("name")["split"]
+    split = read_split(SPLIT, IMAGES).set_index("name")["split"]
     test = (
         row
         for row in read_rows(IMAGES, ["name", "label", "sha256"])

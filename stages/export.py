@@ -1,10 +1,11 @@
 """Write the bundle: the classifier that is evaluated, explained and served."""
 
-import json
+import onnx
 
 from thaw.bundle import write_bundle
 from thaw.data.tables import read_classes, read_rows
-from thaw.features.extract import check_fingerprint, read_listing
+from thaw.features.extract import check_fingerprint, read_fingerprint, read_listing
+from thaw.files import damage_explained, read_json
 from thaw.model.tta_flip import with_tta_flip
 from thaw.params import Params
 from thaw.paths import BUNDLE, CLASSIFIER, FEATURES, IMAGES, TRAIN
@@ -13,10 +14,12 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write models/bundle."""
-    best = json.loads((TRAIN / "best.json").read_text(encoding="utf-8"))
-    features = json.loads((FEATURES / "fingerprint.json").read_text(encoding="utf-8"))
+    best = read_json(TRAIN / "best.json", ["features", "freeze_till", "trainable_parameters"])
+    features = read_fingerprint(FEATURES)
     check_fingerprint(best["features"], features, str(FEATURES))
-    model = CLASSIFIER.read_bytes()
+    with damage_explained(CLASSIFIER):
+        model = CLASSIFIER.read_bytes()
+        onnx.checker.check_model(model)
     if params.export.tta_flip:
         model = with_tta_flip(model)
     manifest = {

@@ -12,7 +12,7 @@ from thaw.stage import checkpoint_dir, run
 
 def rows() -> Iterator[Row]:
     """The images of train and val, then the views of train."""
-    split = read_split(SPLIT).set_index("name")["split"]
+    split = read_split(SPLIT, IMAGES).set_index("name")["split"]
     for row in read_rows(IMAGES, ["name", "label", "bytes"]):
         if split[row["name"]] in FOLDED:
             yield Row(row["name"], 0, row["label"], split[row["name"]], row["bytes"])

@@ -1,16 +1,12 @@
 """Draw the plots of training and evaluation."""
 
-import json
-
-import pandas as pd
-
 from thaw.data.tables import read_rows
 from thaw.evaluate.gallery import draw_gradcam, draw_mistakes, thumbnail, worst_mistakes
 from thaw.evaluate.gradcam import read_explained
-from thaw.evaluate.plots import draw_overview
+from thaw.evaluate.plots import HEADLINE, draw_overview
 from thaw.evaluate.predictions import read_predictions
-from thaw.evaluate.tables import learning_curves, read_tables, write_table
-from thaw.files import write_json
+from thaw.evaluate.tables import read_learning_curves, read_tables, write_table
+from thaw.files import read_json, write_json
 from thaw.params import Params
 from thaw.paths import (
     DETAILS,
@@ -29,11 +25,11 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write the tables and images in plots/, and the metrics that are not headlines."""
-    metrics = json.loads(EVAL_METRICS.read_text(encoding="utf-8"))
+    metrics = read_json(EVAL_METRICS, HEADLINE)
     for source in (INGEST_SUMMARY, DETAILS):  # cached outs; these copies are for Git
-        write_json(METRICS / source.name, json.loads(source.read_text(encoding="utf-8")))
+        write_json(METRICS / source.name, read_json(source))
     tables = read_tables(TABLES)
-    tables["learning_curves"] = learning_curves(pd.read_csv(TRAIN / "history.csv"))
+    tables["learning_curves"] = read_learning_curves(TRAIN / "history.csv")
     for name, table in tables.items():
         write_table(PLOTS / f"{name}.csv", table)
     test = read_predictions(PREDICTIONS).subset("test")

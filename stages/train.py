@@ -15,6 +15,7 @@ with quiet_import():
 
 from thaw.data.tables import read_classes
 from thaw.features.extract import Features, check_fingerprint, features_fingerprint
+from thaw.model.fuse_bn import fuse_bn
 from thaw.model.network import build_classifier, build_head, split_backbone
 from thaw.model.saved import save_model
 from thaw.model.to_onnx import write_onnx
@@ -60,7 +61,9 @@ def main(params: Params) -> None:
     checkpoint = checkpoint_dir("train", state)
     progress = train(phases, settings, params.seed, checkpoint)
     save_model(model, MODEL)
-    write_onnx(CLASSIFIER, model, settings.pooling)
+    # Fused, because TensorFlow folds BatchNorm into constants with an approximate square root.
+    fused = build_classifier(fuse_bn(parts.base), params.base.name, settings.pooling, head)
+    write_onnx(CLASSIFIER, fused, settings.pooling)
     write_result(TRAIN, progress, parts, model, features.fingerprint)
     shutil.rmtree(checkpoint)
 

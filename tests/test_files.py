@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from damage import assert_noticed
 from project import ROOT
 
-from thaw.files import atomic_write, remove_temporaries, sha256_of, write_json
+from thaw.errors import ThawError
+from thaw.files import atomic_write, read_json, remove_temporaries, sha256_of, write_json
 
 
 def test_a_failure_leaves_what_was_there_and_no_remains(tmp_path):
@@ -34,6 +36,17 @@ def test_json_refuses_what_is_not_a_number(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "eval.json", {"loss": math.nan})
     assert not list(tmp_path.iterdir())
+
+
+def test_damaged_json_is_named(tmp_path):
+    path = tmp_path / "best.json"
+    write_json(path, {"epoch": 3})
+    assert read_json(path, ["epoch"]) == {"epoch": 3}
+    assert_noticed(path, lambda: read_json(path))
+    for text in ("null", "[]", "3", "{}", '{"loss": 1}', "[" * 10**5):
+        path.write_text(text)
+        with pytest.raises(ThawError, match=r"best\.json must be as .*, but is damaged"):
+            read_json(path, ["epoch"])
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path):

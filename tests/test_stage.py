@@ -114,6 +114,14 @@ def test_a_full_disk_is_one_line(project):
     assert "the disk must have space" in line and "No space left on device" in line
 
 
+@pytest.mark.parametrize("content", ["", "stages: [", "stages: []", "stages: {other: {}}"])
+def test_a_damaged_pipeline_is_one_line(project, content):
+    run(project, "pass")
+    (project / "dvc.yaml").write_text(content)
+    [line] = run(project, "pass", expect=1).splitlines()
+    assert "dvc.yaml must be as" in line and "git checkout dvc.yaml" in line
+
+
 def test_an_error_that_is_not_of_the_disk_keeps_its_traceback(project):
     assert "Traceback" in run(project, "open('nowhere/at/all')", expect=1)
 

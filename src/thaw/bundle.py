@@ -51,7 +51,7 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         manifest = json.loads(text)
         hashes = manifest["sha256"]
         own = hashlib.sha256(text.replace(hashes[MANIFEST].encode(), UNKNOWN.encode())).hexdigest()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(folder / MANIFEST, "be the JSON of a bundle", "is not") from None
     if own != hashes[MANIFEST]:
         raise _damaged(folder / MANIFEST, f"have SHA-256 {hashes[MANIFEST]}", f"has {own}")

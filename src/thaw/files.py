@@ -1,4 +1,4 @@
-"""Write files atomically, and hash them."""
+"""Write files atomically, hash them, and say what is wrong with damaged ones."""
 
 import errno
 import glob
@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,38 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def read_json(path: str | Path, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """Read the JSON object in a file of the pipeline. ThawError if it is damaged or lacks a key."""
+    with damage_explained(path):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if missing := set(keys) - set(content.keys()):
+            raise ValueError(f"it has no {', '.join(sorted(missing))}")
+    return content
+
+
 def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def damage_explained(
+    path: str | Path, advice: str = "delete it and run `dvc repro`"
+) -> Iterator[None]:
+    """Turn whatever reading a missing or damaged file of the pipeline raises into a ThawError."""
+    try:
+        yield
+    except ThawError:
+        raise
+    except Exception as error:  # each library raises other types on damaged files
+        if _is_of_storage(error):
+            raise
+        found = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+        raise ThawError(
+            f"{path} must be as the pipeline wrote it, but {found} ({reason}): {advice}"
+        ) from None
 
 
 @contextmanager
@@ -68,8 +97,7 @@ def storage_errors_explained() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = "No space left on device" in str(error)  # pyarrow gives no errno
-        if error.errno not in STORAGE_ERRORS and not full:
+        if not _is_of_storage(error):
             raise
         where = f"{error.filename}: " if error.filename else ""
         raise ThawError(
@@ -77,6 +105,12 @@ def storage_errors_explained() -> Iterator[None]:
             f"{error.strerror or error}: free space or correct the permissions, and run this "
             "again; earlier results are unchanged"
         ) from None
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Whether it is a full disk, or missing permissions. pyarrow gives no errno."""
+    full = "No space left on device" in str(error)
+    return isinstance(error, OSError) and (error.errno in STORAGE_ERRORS or full)
 
 
 def check_sha256(key: str, name: str | Path, found: str, expected: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import openvino as ov
 
 from thaw.errors import ThawError
+from thaw.files import damage_explained
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -12,9 +13,13 @@ HINTS = {"float32": "f32", "bfloat16": "bf16"}
 def compile_model(model: ov.Model | Path, precision: str) -> ov.CompiledModel:
     """Compile a model, or an ONNX file, for this processor at "float32" or "bfloat16".
 
-    Raises ThawError if the processor has no bfloat16, because emulation is slower than float32.
+    Raises ThawError if the file is damaged, and if the processor has no bfloat16, because
+    emulation is slower than float32.
     """
     core = ov.Core()
+    if isinstance(model, Path):
+        with damage_explained(model):
+            model = core.read_model(model)
     if precision == "bfloat16" and "BF16" not in core.get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     ):

@@ -12,7 +12,12 @@ from typing import Any, cast
 import yaml
 
 from thaw.errors import ThawError
-from thaw.files import remove_temporaries, sha256_of, storage_errors_explained
+from thaw.files import (
+    damage_explained,
+    remove_temporaries,
+    sha256_of,
+    storage_errors_explained,
+)
 from thaw.params import Params, load
 from thaw.paths import CHECKPOINTS, LOGS
 
@@ -50,9 +55,10 @@ class StageParams:
 
 
 def declaration(stage: str) -> dict[str, Any]:
-    """Return the entry of `stage` in dvc.yaml."""
-    pipeline = yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
-    return pipeline["stages"][stage]
+    """Return the entry of `stage` in dvc.yaml. Raises ThawError if there is none."""
+    with damage_explained("dvc.yaml", "restore it with `git checkout dvc.yaml`"):
+        pipeline = yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+        return dict(pipeline["stages"][stage])
 
 
 def stage_params(stage: str) -> StageParams:

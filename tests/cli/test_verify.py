@@ -59,3 +59,13 @@ def test_whatever_is_missing_is_named(folder, path):
     (folder / path).unlink()
     output = run("thaw verify", folder, expect=1)
     assert "damaged: " in output and "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"stages: [", b"[1]", b"stages: {a: {outs: [1]}}", b"\xff"]
+)
+def test_a_damaged_lock_is_one_line(folder, content):
+    (folder / "dvc.lock").write_bytes(content)
+    output = run("thaw verify", folder, expect=1)
+    [line] = [line for line in output.splitlines() if line.startswith("damaged: ")]
+    assert "dvc.lock must be as the pipeline wrote it" in line and "Traceback" not in output

@@ -1,15 +1,27 @@
 """A split is fair to every class, keeps groups together, and is refused when it was tampered."""
 
+import random
 from collections import Counter
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
 import pytest
+from damage import assert_noticed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thaw.data.split import make_split
-from thaw.data.tables import SPLITS, read_split, write_split, write_table
+from thaw.data.tables import (
+    SPLITS,
+    read_classes,
+    read_images,
+    read_rows,
+    read_split,
+    read_split_column,
+    write_split,
+    write_table,
+)
 from thaw.errors import ThawError
 
 
@@ -130,20 +142,43 @@ def test_what_is_written_is_read(written):
             "do not match the table of images",
         ),
         (lambda t: t.drop(columns="fold"), "must have the columns"),
+        (lambda t: t.assign(fold=t["fold"] + 0.5), "is damaged"),
+        (lambda t: t.iloc[:0], "has no row"),
     ],
 )
 def test_tampering_is_noticed(written, change, message):
     path, images_path = written
-    change(read_split(path)).to_csv(path, index=False)
+    change(read_split(path, images_path)).to_csv(path, index=False)
     with pytest.raises(ThawError, match=message):
         read_split(path, images_path)
 
 
 def test_one_content_in_two_splits_is_noticed(written, tmp_path):
-    path, _ = written
-    table = read_split(path)
+    table = read_split(*written)
     schema = pa.schema([(key, pa.string()) for key in ("name", "label", "group", "sha256")])
     rows = table.assign(sha256="same")[schema.names].to_dict("records")
     write_table(tmp_path / "other.parquet", schema, iter(rows), ["1"])
     with pytest.raises(ThawError, match=f"{len(table)} images appear in more than one split"):
-        read_split(path, tmp_path / "other.parquet")
+        read_split(written[0], tmp_path / "other.parquet")
+
+
+def test_damaged_files_are_named(written):
+    path, images_path = written
+    assert_noticed(path, lambda: read_split(path, images_path))
+    for read in (read_classes, read_images, read_split_column, lambda images: [*read_rows(images)]):
+        assert_noticed(images_path, partial(read, images_path))
+    assert_noticed(images_path, lambda: read_split(path, images_path))
+
+
+def test_every_flipped_bit_in_an_image_is_noticed(tmp_path):
+    path, image = tmp_path / "images.parquet", random.Random(0).randbytes(500)
+    schema = pa.schema([("name", pa.string()), ("bytes", pa.binary())])
+    write_table(path, schema, iter([{"name": "a.png", "bytes": image}]), ["Cat"])
+    whole = path.read_bytes()
+    start = whole.index(len(image).to_bytes(4, "little") + image)  # the minimum is stored, too
+    for bit in random.Random(1).sample(range(8 * len(image)), 50):
+        damaged = bytearray(whole)
+        damaged[start + 4 + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ThawError, match=r"images\.parquet must be as the pipeline wrote it"):
+            list(read_rows(path))

@@ -95,7 +95,7 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
         data = image(i % len(labels), rng)
         sha256 = f"{rng.integers(2**63):064x}"
         name = f"{label}/{i:03}.png"
-        rows.append({"name": name, "label": label, "bytes": data, "sha256": sha256})
+        rows.append({"name": name, "label": label, "bytes": data, "sha256": sha256, "group": name})
         part = ["train", "val", "test"][i // len(labels) % 3]
         split.append({"name": name, "label": label, "group": name, "split": part})
         split[-1]["fold"] = -1 if part == "test" else 0

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from damage import assert_noticed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -45,6 +46,17 @@ def test_predictions_round_trip_is_exact(make_predictions, tmp_path, probabiliti
         np.testing.assert_array_equal(
             getattr(found, field.name), getattr(predictions, field.name), strict=True
         )
+
+
+def test_damaged_predictions_are_named(make_predictions, tmp_path):
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, make_predictions())
+    assert_noticed(path, lambda: read_predictions(path))
+    whole = path.read_text()
+    for old, new in (("Cat,val,Cat", "Cow,val,Cat"), ("p_Cat", "p_Cow"), ("val", "val,val")):
+        path.write_text(whole.replace(old, new, 1))
+        with pytest.raises(ThawError, match=r"predictions\.csv must be as the pipeline wrote it"):
+            read_predictions(path)
 
 
 def test_only_val_and_test_are_decoded_in_small_batches():

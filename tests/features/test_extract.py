@@ -8,6 +8,7 @@ import onnx.parser
 import openvino as ov
 import pytest
 from bases import MOBILENET, seeded_base
+from damage import assert_noticed
 from openvino import opset13 as opset
 from PIL import Image
 
@@ -159,6 +160,54 @@ def test_a_killed_run_keeps_its_shards_and_ends_with_the_same_bytes(folder, grap
     for name in ("activations.npy", "embeddings.npy", "rows.csv", "fingerprint.json"):
         assert (other / name).read_bytes() == (folder / name).read_bytes()
     assert not (folder.parent / "checkpoint").exists()
+
+
+def test_damaged_features_are_named(folder, graph):
+    write(folder, graph, 60)
+    for name in ("embeddings.npy", "rows.csv", "fingerprint.json"):
+        assert_noticed(folder / name, lambda: Features.open(folder))
+
+
+def test_rows_that_are_not_those_of_the_arrays_are_noticed(folder, graph):
+    write(folder, graph, 60)
+    rows, whole = folder / "rows.csv", (folder / "rows.csv").read_text()
+    lines = whole.splitlines(keepends=True)
+    for text, reason in (
+        ("".join(lines[:-1]), r"embeddings\.npy .* as many rows as rows.csv, 10"),
+        (lines[0], "it has no row"),
+        (whole.replace("train", "trein", 1), "its splits must be train and val, not trein"),
+        (whole.replace(",0,", ",0.5,", 1), "is damaged"),
+        (whole.replace(",Cat,", ",", 1), "is damaged"),
+        (whole[:-1], "its last line has no end"),
+    ):
+        rows.write_text(text)
+        with pytest.raises(ThawError, match=reason):
+            Features.open(folder)
+
+
+def test_a_damaged_base_is_named(graph, tmp_path):
+    graph.write(tmp_path / "base")
+    for name in ("info.json", "graph.xml", "graph.bin"):
+        path = tmp_path / "base" / name
+        for content in (b"", path.read_bytes()[:100]):
+            path.write_bytes(content)
+            with pytest.raises(ThawError, match=r"/base must be as .* delete it and run `dvc"):
+                Graph.open(tmp_path / "base")
+        graph.write(tmp_path / "base")
+
+
+def test_a_damaged_shard_is_named(folder, graph):
+    checkpoint = folder.parent / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "00001.npz").write_bytes(b"PK")
+    with pytest.raises(ThawError, match=r"00001\.npz must be as .* delete it and run `dvc repro`"):
+        write(folder, graph, 60)
+
+
+def test_a_damaged_model_of_a_bundle_is_named(folder):
+    write_bundle(folder, b"model", ["Cat"], {"image_size": 32, "precision": "float32"})
+    with pytest.raises(ThawError, match=r"model\.onnx must be as the pipeline wrote it"):
+        Predictor(folder)
 
 
 def test_activations_that_do_not_fit_float16_are_refused():

@@ -122,6 +122,28 @@ def test_a_killed_run_continues_and_ends_the_same(features, monkeypatch, killed_
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_damaged_checkpoint_is_named(features):
+    short = changed(head_epochs=1, fine_tune_epochs=0)
+    trained(features, short)
+    for name in ("best.npz", "progress.json"):
+        whole = Path("work", name).read_bytes()
+        for content in (b"", whole[:-30]):
+            Path("work", name).write_bytes(content)
+            with pytest.raises(
+                ThawError, match=r"work must be as .* delete it and run `dvc repro`"
+            ):
+                trained(features, short)
+        Path("work", name).write_bytes(whole)
+
+
+def test_features_that_do_not_fit_are_refused(features):
+    with pytest.raises(ThawError, match="must have activations for the fine-tuning phase"):
+        trained(replace(features, activations=None))
+    features.rows.loc[3, "label"] = "Cow"
+    with pytest.raises(ThawError, match="of the classes Cat, Dog, but some are of Cow"):
+        trained(features)
+
+
 def test_patience_ends_each_phase(features):
     features.rows.loc[48:, "label"] = ["Dog", "Cat"] * 8  # learning makes validation worse
     settings = changed(head_epochs=40, fine_tune_epochs=40, patience=2)

@@ -8,6 +8,7 @@ import typer
 
 from thaw.bundle import check_bundle
 from thaw.errors import ThawError
+from thaw.files import damage_explained
 from thaw.paths import BUNDLE
 
 CACHE = Path(".dvc/cache/files/md5")
@@ -41,12 +42,14 @@ def _verify_outputs() -> list[str]:
     """Return the outputs whose MD5 differs from dvc.lock."""
     import yaml
 
-    lock = Path("dvc.lock")
-    if not lock.is_file():
-        return ["dvc.lock is missing: run `dvc repro`"]
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
-    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    damaged = [out["path"] for out in outs if _md5(Path(out["path"])) != out["md5"]]
+    try:
+        with damage_explained("dvc.lock"):
+            lock = yaml.load(Path("dvc.lock").read_text(encoding="utf-8"), yaml.CSafeLoader)
+            entries = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
+            outs = [(Path(out["path"]), out["md5"]) for out in entries]
+    except ThawError as error:
+        return [str(error)]
+    damaged = [str(path) for path, md5 in outs if _md5(path) != md5]
     typer.echo(f"outputs: {len(outs) - len(damaged)} of {len(outs)} match dvc.lock")
     return damaged
 

@@ -1,18 +1,25 @@
-"""Read and write the tables between stages: images as Parquet, the split as checked CSV."""
+"""Read and write the tables between stages: images as Parquet, the split as checked CSV.
+
+What reads them raises ThawError if a file is missing or damaged.
+"""
 
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from thaw.errors import ThawError
-from thaw.files import atomic_write
+from thaw.files import atomic_write, damage_explained
 from thaw.parallel import batched
+from thaw.paths import SPLIT
 
 ROW_GROUP = 256  # rows; one group is in memory at a time
 SPLITS = ("train", "val", "test")
@@ -23,7 +30,7 @@ SPLIT_NAME = re.compile(
     r"(?:[ _-]?set)?",
     re.IGNORECASE,
 )
-SPLIT_COLUMNS = ["name", "label", "group", "split", "fold"]
+SPLIT_COLUMNS = {"name": str, "label": str, "group": str, "split": str, "fold": int}
 
 
 def split_of(name: str) -> str | None:
@@ -41,40 +48,73 @@ def write_table(
 ) -> None:
     """Write rows to a Parquet file, with the class order and `split_column` in its metadata.
 
-    The same rows give the same bytes.
+    The same rows give the same bytes. Each page has a checksum, which reading verifies.
     """
     metadata = {"classes": json.dumps(list(classes))}
     if split_column is not None:
         metadata["split_column"] = split_column
     schema = schema.with_metadata(metadata)
-    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
+    with pq.ParquetWriter(
+        path, schema, compression="none", use_dictionary=False, write_page_checksum=True
+    ) as writer:
         for batch in batched(rows, ROW_GROUP):
             writer.write_table(pa.Table.from_pylist(batch, schema))
 
 
+@contextmanager
+def _opened(path: str | Path, columns: Iterable[str] = ()) -> Iterator[pq.ParquetFile]:
+    """Open a table that must have `columns`: reading one that it has not gives nothing."""
+    with damage_explained(path), pq.ParquetFile(path, page_checksum_verification=True) as table:
+        if missing := set(columns) - set(table.schema_arrow.names):
+            raise ValueError(f"it has no columns {', '.join(sorted(missing))}")
+        yield table
+
+
 def read_rows(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table in order. One row group is in memory at a time."""
-    with pq.ParquetFile(path) as table:
+    with _opened(path, columns or ()) as table:
         for index in range(table.num_row_groups):  # iter_batches would buffer the entire file
             yield from table.read_row_group(index, columns).to_pylist()
 
 
 def read_classes(path: str | Path) -> list[str]:
     """Class names of a table, in the order of their indices."""
-    return json.loads(pq.read_schema(path).metadata[b"classes"])
+    with _opened(path) as table:
+        return json.loads(table.schema_arrow.metadata[b"classes"])
 
 
 def read_images(path: str | Path) -> pd.DataFrame:
     """Columns name, label and group, and attributes and copies if the layout gave any."""
-    wanted = ["name", "label", "group", "attributes", "copies"]
-    columns = [name for name in wanted if name in pq.read_schema(path).names]
-    return pq.read_table(path, columns=columns).to_pandas()
+    always, given = ["name", "label", "group"], ["attributes", "copies"]
+    with _opened(path, always) as table:
+        columns = always + [name for name in given if name in table.schema_arrow.names]
+        return table.read(columns).to_pandas()
 
 
 def read_split_column(path: str | Path) -> str | None:
     """The attribute that holds the split of each image, if the layout of the source gives one."""
-    column = pq.read_schema(path).metadata.get(b"split_column")
-    return column.decode() if column is not None else None
+    with _opened(path) as table:
+        column = table.schema_arrow.metadata.get(b"split_column")
+        return column.decode() if column is not None else None
+
+
+def read_csv(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
+    """Read a CSV that a stage wrote. Its columns are `columns`; further ones hold numbers."""
+    with damage_explained(path):
+        with path.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read() != b"\n":
+                raise ValueError("its last line has no end")
+        # By default pandas reads class names such as NA or null as missing values.
+        table = pd.read_csv(path, dtype=dict(columns), keep_default_na=False)
+        if list(table.columns[: len(columns)]) != list(columns):
+            raise ValueError(f"it must have the columns {', '.join(columns)}")
+        if table.empty:
+            raise ValueError("it has no row")
+        numbers = table.drop(columns=[name for name in columns if columns[name] is str])
+        if table.isna().any(axis=None) or not np.isfinite(numbers.to_numpy(np.float64)).all():
+            raise ValueError("it must have a text or a finite number in each column of each row")
+    return table
 
 
 def check_split(table: pd.DataFrame, images: Path | None = None) -> pd.DataFrame:
@@ -87,7 +127,9 @@ def check_split(table: pd.DataFrame, images: Path | None = None) -> pd.DataFrame
     for violation, examples in _violations(table):
         _raise_if_any(violation, examples)
     if images is not None:
-        known = pq.read_table(images, columns=["name", "label", "group", "sha256"]).to_pandas()
+        columns = ["name", "label", "group", "sha256"]
+        with _opened(images, columns) as stored:
+            known = stored.read(columns).to_pandas()
         both = known.merge(table, "outer", "name", suffixes=("", "_split"), indicator=True)
         mismatched = (both["_merge"] != "both") | (both["label"] != both["label_split"])
         mismatched |= both["group"].isin(_in_several(both, "group", "group_split"))
@@ -124,8 +166,8 @@ def _in_several(table: pd.DataFrame, key: str, column: str) -> Sequence[str]:
 def _raise_if_any(violation: str, examples: Iterable[str]) -> None:
     if examples := list(examples):
         raise ThawError(
-            f"the split is invalid: {len(examples)} {violation}, first {examples[0]}: run the "
-            "split stage again; do not edit a split by hand"
+            f"the split is invalid: {len(examples)} {violation}, first {examples[0]}: delete "
+            f"{SPLIT} and run `dvc repro`; do not edit a split by hand"
         )
 
 
@@ -133,16 +175,9 @@ def write_split(path: Path, table: pd.DataFrame, images: Path) -> None:
     """Check a split against the table of images and write it as CSV."""
     check_split(table, images)
     with atomic_write(path) as temporary:
-        table[SPLIT_COLUMNS].to_csv(temporary, index=False, lineterminator="\n")
+        table[list(SPLIT_COLUMNS)].to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_split(path: Path, images: Path | None = None) -> pd.DataFrame:
-    """Read and check a split: columns name, label, group, split (str) and fold (int)."""
-    # By default pandas reads class names such as NA or null as missing values.
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if list(table.columns) != SPLIT_COLUMNS:
-        raise ThawError(
-            f"{path} must have the columns {', '.join(SPLIT_COLUMNS)}, but has "
-            f"{', '.join(table.columns)}: run the split stage again"
-        )
-    return check_split(table.assign(fold=table["fold"].astype(int)), images)
+def read_split(path: Path, images: Path) -> pd.DataFrame:
+    """Read a split and check it: columns name, label, group, split (str) and fold (int)."""
+    return check_split(read_csv(path, SPLIT_COLUMNS), images)

@@ -15,7 +15,7 @@ from thaw.evaluate.predictions import (
     read_predictions,
     write_predictions,
 )
-from thaw.files import atomic_write
+from thaw.files import atomic_write, damage_explained
 
 # Nine colours of matplotlib's "inferno", which is perceptually uniform.
 VALUES = np.linspace(0, 1, 9)
@@ -84,11 +84,12 @@ def write_explained(folder: Path, explained: Explained) -> None:
 
 def read_explained(folder: Path) -> Explained:
     """Read a folder that `write_explained` wrote."""
-    return Explained(
-        read_predictions(folder / "rows.csv"),
-        np.load(folder / "images.npy"),
-        np.load(folder / "heatmaps.npy"),
-    )
+    predictions = read_predictions(folder / "rows.csv")
+    with damage_explained(folder):
+        images, heatmaps = np.load(folder / "images.npy"), np.load(folder / "heatmaps.npy")
+        if not len(images) == len(heatmaps) == len(predictions.names):
+            raise ValueError("its files must have as many rows")
+    return Explained(predictions, images, heatmaps)
 
 
 def overlay(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:

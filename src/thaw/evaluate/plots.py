@@ -37,6 +37,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
+HEADLINE = ("accuracy", "accuracy_low", "accuracy_high", "n")  # of metrics/eval.json
 MAX_LABELLED = 12  # classes whose names and counts are readable
 
 
@@ -70,10 +71,8 @@ def draw_overview(
 
 def headline(metrics: Mapping[str, Any]) -> str:
     """Test accuracy with its interval, as a sentence."""
-    accuracy, low, high = (
-        f"{100 * metrics[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high")
-    )
-    n = metrics["n"]
+    *shares, n = (metrics[name] for name in HEADLINE)
+    accuracy, low, high = (f"{100 * share:.1f}" for share in shares)
     return f"Accuracy {accuracy} % on {n:,} test images (95 % Wilson interval {low} to {high} %)"
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from thaw.data.tables import read_csv
 from thaw.errors import ThawError
-from thaw.files import atomic_write
+from thaw.files import atomic_write, damage_explained
 from thaw.parallel import batched
 
 BATCH = 64  # images in memory at a time
@@ -115,17 +116,14 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 def read_predictions(path: Path) -> Predictions:
     """Read a file that `write_predictions` wrote."""
-    columns = list(pd.read_csv(path, nrows=0).columns[len(COLUMNS) :])
-    table = pd.read_csv(
-        path,
-        dtype=dict.fromkeys(COLUMNS, str) | dict.fromkeys(columns, np.float64),
-        keep_default_na=False,  # a class may be called "None" or "NA"
-    )
+    table = read_csv(path, dict.fromkeys(COLUMNS, str))
+    columns = list(table.columns[len(COLUMNS) :])
     labels = [column.removeprefix("p_") for column in columns]
-    return Predictions(
-        labels,
-        list(table["name"]),
-        table["split"].to_numpy(dtype=object),
-        np.array([labels.index(label) for label in table["label"]], dtype=np.int64),
-        table[columns].to_numpy(np.float32),
-    )
+    with damage_explained(path):
+        return Predictions(
+            labels,
+            list(table["name"]),
+            table["split"].to_numpy(dtype=object),
+            np.array([labels.index(label) for label in table["label"]], dtype=np.int64),
+            table[columns].to_numpy(np.float32),
+        )

@@ -5,7 +5,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from thaw.data.tables import read_csv
 from thaw.files import atomic_write
+
+TABLES: dict[str, dict[str, type]] = {  # the columns of each
+    "roc": {"class": str, "false_positive_rate": float, "true_positive_rate": float},
+    "precision_recall": {"class": str, "recall": float, "precision": float},
+    "confusion": {"actual": str, "predicted": str},
+    "calibration": {
+        **{"lower": float, "upper": float, "count": int, "confidence": float, "accuracy": float}
+    },
+    "per_class": {"class": str, "precision": float, "recall": float, "f1": float, "support": int},
+}
+HISTORY: dict[str, type] = {
+    **{"phase": str, "epoch": int, "loss": float, "accuracy": float},
+    **{"val_loss": float, "val_accuracy": float},
+}
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -23,17 +38,12 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read a folder that `write_tables` wrote."""
-    # A class may be called "1" or "NA".
-    dtypes = dict.fromkeys(("class", "actual", "predicted"), str)
-    return {
-        path.stem: pd.read_csv(path, dtype=dtypes, keep_default_na=False)
-        for path in sorted(folder.glob("*.csv"))
-    }
+    """Read the tables of `TABLES` that `write_tables` wrote."""
+    return {name: read_csv(folder / f"{name}.csv", columns) for name, columns in TABLES.items()}
 
 
-def learning_curves(history: pd.DataFrame) -> pd.DataFrame:
-    """Rename loss and accuracy of outputs/train/history.csv to train_loss and train_accuracy."""
+def read_learning_curves(path: Path) -> pd.DataFrame:
+    """Read outputs/train/history.csv; loss and accuracy become train_loss and train_accuracy."""
     names = {name: f"train_{name}" for name in ("loss", "accuracy")}
     columns = ["epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy"]
-    return history.rename(columns=names)[columns]
+    return read_csv(path, HISTORY).rename(columns=names)[columns]

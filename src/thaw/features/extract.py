@@ -14,14 +14,16 @@ import openvino as ov
 import pandas as pd
 from tqdm import tqdm
 
-from thaw.errors import ThawError
+from thaw.data.tables import FOLDED, read_csv
+from thaw.errors import ThawError, listing
 from thaw.features.graph import BackboneInfo, Graph
-from thaw.files import atomic_write, write_json
+from thaw.files import atomic_write, damage_explained, read_json, write_json
 from thaw.images import decode
 from thaw.parallel import batched, cores
 from thaw.runtime import compile_model
 
 BATCH = 32  # fixed, so that the activations of a row do not depend on the number of rows
+COLUMNS = {"name": str, "view": int, "label": str, "split": str}  # of rows.csv
 SHARD_SIZE = 256  # rows; an interrupted run loses at most one shard
 
 
@@ -129,7 +131,7 @@ def _blocks(
         for number, shard in enumerate(batched(rows, SHARD_SIZE)):
             path = checkpoint / f"{number:05d}.npz"
             if path.exists():
-                with np.load(path) as saved:
+                with damage_explained(path), np.load(path) as saved:
                     block = dict(saved)
             else:
                 block = _compute(shard, prefix, fingerprint, pool)
@@ -175,10 +177,16 @@ def run_prefix(
 
 def read_listing(folder: Path) -> pd.DataFrame:
     """Read the rows of a folder of features: name, view, label and split."""
-    # By default pandas reads class names such as NA or null as missing values.
-    return pd.read_csv(
-        folder / "rows.csv", dtype={"name": str, "label": str}, keep_default_na=False
-    )
+    rows = read_csv(folder / "rows.csv", COLUMNS)
+    with damage_explained(folder / "rows.csv"):
+        if unknown := set(rows["split"]) - set(FOLDED):
+            raise ValueError(f"its splits must be {' and '.join(FOLDED)}, not {listing(unknown)}")
+    return rows
+
+
+def read_fingerprint(folder: Path) -> dict[str, Any]:
+    """Read the fingerprint of a folder of features; see `features_fingerprint`."""
+    return read_json(folder / "fingerprint.json", ["image_size", "resize"])
 
 
 @dataclass(frozen=True)
@@ -193,10 +201,18 @@ class Features:
     @classmethod
     def open(cls, folder: Path) -> "Features":
         """Open a folder that `write_features` wrote."""
-        activations = folder / "activations.npy"
+        rows, activations = read_listing(folder), folder / "activations.npy"
         return cls(
-            np.load(folder / "embeddings.npy", mmap_mode="r"),
-            np.load(activations, mmap_mode="r") if activations.exists() else None,
-            read_listing(folder),
-            json.loads((folder / "fingerprint.json").read_text(encoding="utf-8")),
+            _map_array(folder / "embeddings.npy", len(rows)),
+            _map_array(activations, len(rows)) if activations.exists() else None,
+            rows,
+            read_fingerprint(folder),
         )
+
+
+def _map_array(path: Path, count: int) -> np.ndarray:
+    with damage_explained(path):
+        array = np.load(path, mmap_mode="r")
+        if len(array) != count or array.offset + array.nbytes != path.stat().st_size:
+            raise ValueError(f"it must hold as many rows as rows.csv, {count}, and no more")
+    return array

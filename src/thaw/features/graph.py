@@ -8,7 +8,7 @@ import openvino as ov
 from openvino import opset13 as opset
 
 from thaw.errors import ThawError
-from thaw.files import atomic_write, write_json
+from thaw.files import atomic_write, damage_explained, write_json
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class Graph:
     @classmethod
     def open(cls, folder: Path) -> "Graph":
         """Open a folder that `write` wrote."""
-        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        return cls(BackboneInfo(**info), ov.Core().read_model(folder / "graph.xml"))
+        with damage_explained(folder):
+            info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+            return cls(BackboneInfo(**info), ov.Core().read_model(folder / "graph.xml"))
 
     def write(self, folder: Path) -> None:
         """Write graph.xml, graph.bin and info.json."""

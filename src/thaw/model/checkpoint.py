@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from thaw.errors import ThawError
-from thaw.files import atomic_write
+from thaw.files import atomic_write, damage_explained
 
 
 @dataclass
@@ -92,7 +92,7 @@ def write_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
 
 def read_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
     """Assign to `variables` the values that `write_arrays` wrote for them."""
-    with np.load(path) as arrays:
+    with damage_explained(path.parent), np.load(path) as arrays:
         for index, variable in enumerate(variables):
             variable.assign(arrays[f"arr_{index}"])
 
@@ -106,4 +106,7 @@ def write_progress(directory: Path, progress: Progress) -> None:
 def read_progress(directory: Path) -> Progress:
     """Read the progress from `directory`; a new Progress if there is none."""
     path = directory / "progress.json"
-    return Progress(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Progress()
+    if not path.exists():
+        return Progress()
+    with damage_explained(directory):
+        return Progress(**json.loads(path.read_text(encoding="utf-8")))

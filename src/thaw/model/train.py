@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from thaw.errors import ThawError, listing
 from thaw.features.extract import Features
 from thaw.files import atomic_write, write_json
 from thaw.model.checkpoint import Checkpointer, Progress, read_arrays, read_progress
@@ -145,7 +146,12 @@ def plan_phases(
         )
     ]
     tail, activations = parts.tail, features.activations
-    if tail is not None and activations is not None and tail.trainable_weights:
+    if tail is not None and tail.trainable_weights:
+        if activations is None:
+            raise ThawError(
+                "data/features must have activations for the fine-tuning phase, but has none: "
+                "delete it and run `dvc repro`"
+            )
         full = keras.Model(tail.input, head(tail.output))
         epochs, rate = settings.fine_tune_epochs, settings.fine_tune_learning_rate
         phases.append(phase("fine-tuning", full, activations, epochs, rate))
@@ -158,8 +164,13 @@ def dataset_of(
     """The rows of one split, with labels as indices into `classes`."""
     chosen = np.flatnonzero(rows["split"] == split)
     indices = {label: index for index, label in enumerate(classes)}
-    labels = rows["label"].iloc[chosen].map(indices).to_numpy(dtype=np.int64)
-    return ArrayDataset(inputs, chosen, labels)
+    labels = rows["label"].iloc[chosen]
+    if unknown := set(labels) - set(classes):
+        raise ThawError(
+            f"the rows of data/features must be of the classes {listing(classes)}, but some are of "
+            f"{listing(unknown)}: delete data/features and run `dvc repro`"
+        )
+    return ArrayDataset(inputs, chosen, labels.map(indices).to_numpy(dtype=np.int64))
 
 
 def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> Progress:
