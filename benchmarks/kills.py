@@ -25,6 +25,8 @@ from pathlib import Path
 
 from clone import clone, environment, timed
 
+from thaw.errors import listing
+
 START = "DVC's start"  # the time before the first stage
 PAUSE = 0.01  # seconds between two looks
 MAX_TRIES = 5  # of one kill
@@ -256,14 +258,16 @@ def main() -> None:
     options = parser.parse_args()
     calm, killed = new_clone(), new_clone()
     timeline = undisturbed(calm)
-    order = [stage for stage, _ in timeline]
+    order = [stage for stage, _ in timeline[:-1]]
     print("| kill | second | in | outcome |\n|---|---|---|---|", flush=True)
     kills = []
     for moment in draw_moments(timeline, options.kills, random.Random(options.seed)):
         kills.append(kill(killed, moment, order))
         print(f"| {len(kills)} | {kills[-1].row()} |", flush=True)
-    missed = [stage for stage in order if not any(found.where == stage for found in kills)]
-    print(f"\nstages in which no kill fell: {', '.join(missed) or 'none'}")
+    hit = {found.where.split(",")[0] for found in kills}
+    print(
+        f"\nstages in which no kill fell: {listing(stage for stage in order if stage not in hit)}"
+    )
     refusals = [*(found.refusal for found in kills), finish(killed)]
     differences = compare(calm, killed) | {
         "processes left": [args for found in kills for args in found.left],
@@ -271,7 +275,7 @@ def main() -> None:
     }
     print("\n| against the undisturbed run | differences |\n|---|---|")
     for what, names in differences.items():
-        print(f"| {what} | {'; '.join(names) or 'none'} |")
+        print(f"| {what} | {listing(names)} |")
     sys.exit(any(differences.values()))
 
 

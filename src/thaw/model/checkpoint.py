@@ -16,7 +16,11 @@ from thaw.files import atomic_write, damage_explained
 
 @dataclass
 class Progress:
-    """The state of training; written after each epoch."""
+    """The state of training; written after each epoch.
+
+    The files of its arrays have the number of their epoch in their names, so that a kill between
+    two writes cannot leave a state with the arrays of another epoch.
+    """
 
     history: list[dict[str, Any]] = field(default_factory=list)  # one entry per epoch
     best_epoch: int = 0
@@ -26,6 +30,14 @@ class Progress:
     def epochs_of(self, phase: str) -> int:
         """Number of finished epochs of a phase."""
         return sum(entry["phase"] == phase for entry in self.history)
+
+    def best(self, directory: Path) -> Path:
+        """The file with the variables of the best epoch."""
+        return directory / f"best-{self.best_epoch}.npz"
+
+    def latest(self, directory: Path) -> Path:
+        """The file with the variables of the last epoch, and the optimiser's."""
+        return directory / f"latest-{len(self.history)}.npz"
 
 
 class Checkpointer(keras.callbacks.Callback):
@@ -60,9 +72,9 @@ class Checkpointer(keras.callbacks.Callback):
         progress.history.append({"phase": self.phase, "epoch": number, **values})
         if values["val_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = values["val_loss"], number
-            write_arrays(self.directory / "best.npz", self.full.variables)
+            write_arrays(progress.best(self.directory), self.full.variables)
         latest = [*self.model.variables, *self.model.optimizer.variables]
-        write_arrays(self.directory / "latest.npz", latest)
+        write_arrays(progress.latest(self.directory), latest)
         if number - max(progress.best_epoch, number - epoch - 1) >= self.patience:
             self.model.stop_training = True
         if self.model.stop_training or epoch + 1 == self.epochs:
@@ -98,15 +110,24 @@ def read_arrays(path: Path, variables: Sequence[keras.Variable]) -> None:
 
 
 def write_progress(directory: Path, progress: Progress) -> None:
-    """Write `progress` into `directory`."""
+    """Write `progress` into `directory`, and delete the arrays of other epochs."""
     with atomic_write(directory / "progress.json") as temporary:
         temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    needed = (progress.best(directory), progress.latest(directory))
+    for path in directory.glob("*.npz"):
+        if path not in needed:
+            path.unlink()
 
 
 def read_progress(directory: Path) -> Progress:
-    """Read the progress from `directory`; a new Progress if there is none."""
+    """Read the progress from `directory`; a new Progress if there is none.
+
+    There is none, either, if an array is missing: a kill while the directory was being removed.
+    """
     path = directory / "progress.json"
     if not path.exists():
         return Progress()
     with damage_explained(directory):
-        return Progress(**json.loads(path.read_text(encoding="utf-8")))
+        progress = Progress(**json.loads(path.read_text(encoding="utf-8")))
+    is_whole = progress.best(directory).exists() and progress.latest(directory).exists()
+    return progress if is_whole else Progress()

@@ -193,10 +193,10 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
         done = progress.epochs_of(phase.name)
         if done:
             latest = [*phase.model.variables, *phase.model.optimizer.variables]
-            read_arrays(checkpoint / "latest.npz", latest)
+            read_arrays(progress.latest(checkpoint), latest)
             log.info("%s phase resumes after epoch %d", phase.name, len(progress.history))
         elif progress.history:
-            read_arrays(checkpoint / "best.npz", full.variables)
+            read_arrays(progress.best(checkpoint), full.variables)
         phase.model.fit(
             batches(phase.train, settings.batch_size, seed, len(progress.history)),
             validation_data=batches(phase.val, settings.batch_size),
@@ -210,7 +210,7 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
             verbose=0,
         )
     progress = read_progress(checkpoint)
-    read_arrays(checkpoint / "best.npz", full.variables)
+    read_arrays(progress.best(checkpoint), full.variables)
     log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
     return progress
 
