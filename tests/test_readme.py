@@ -1,40 +1,49 @@
-"""The README's commands run, and what it names exists."""
+"""The README's commands run in order, and what it names exists."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
+import keras
 import pytest
 import yaml
-from project import ROOT, run
+from project import ROOT, draw_shapes, run
 
 from thaw.backbones import BACKBONES
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-COMMANDS = [
-    line.removeprefix("$ ").split("  #")[0].strip()
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+STEPS = [  # section and command, of every block in order
+    (section.partition("\n")[0], line.removeprefix("$ ").split("  #")[0].strip())
+    for section in re.split(r"(?m)^#+ ", README)[1:]
+    for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL)
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
-INSTALLS = {  # what has happened before a test: what `make repro` says that it would do
-    "make repro": "dvc repro",
-    ". .venv/bin/activate": "-m venv .venv",
-}
-SHORTER = {  # would train for minutes
-    "dvc exp run --queue -S 'train.freeze_till=0,60,117,all' && dvc queue start": (
-        "dvc exp run --queue -S 'train.freeze_till=0,60,117,all' && dvc queue remove --all"
-    ),
-}
+COMMANDS = [command for _, command in STEPS]
 SHOWS = {
-    "dvc repro": "up to date",
-    "dvc metrics show": "accuracy",
-    "dvc plots show": "dvc_plots/index.html",
-    "dvc exp run -S train.freeze_till=all": "Ran experiment",
-    "thaw verify": "parts are undamaged",
-    "thaw use mobilenetv2 data.source=photos.zip base.weights=weights.h5": '→ "photos.zip"',
+    ("Thaw", "make repro"): "plots are in plots/",
+    ("Thaw", "dvc exp run -S train.freeze_till=all"): "Ran experiment",
+    ("Start", "dvc repro"): "up to date",
+    ("Start", "dvc metrics show"): "accuracy",
+    ("Start", "dvc plots show"): "dvc_plots/index.html",
+    ("Start", "thaw verify"): "parts are undamaged",
+    ("Experiments", "dvc exp show --only-changed"): "head-only",
+    ("Experiments", "dvc metrics diff"): "freeze_till",
+    ("Keep, go back, share", "git restore . && dvc checkout"): "models/bundle",
+    ("Keep, go back, share", "dvc push && git push"): "files pushed",
+    ("Keep, go back, share", "dvc exp push origin half"): "files uploaded",
+    (
+        "Your images",
+        "thaw use mobilenetv2 data.source=photos.zip base.weights=weights.h5",
+    ): '→ "photos.zip"',
+    ("Your images", "dvc repro"): "Running stage 'report'",
 }
+NEXT = "=== the next command ==="
 OUTS = {  # of each stage
     name: [
         out if isinstance(out, str) else next(iter(out))
@@ -55,23 +64,78 @@ def holds(place, outs):
     return any(f"{out}/".startswith(f"{place.rstrip('/')}/") for out in outs)
 
 
-@pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
-def test_a_command_of_the_readme_runs(command, project):
-    if command in INSTALLS:
-        assert INSTALLS[command] in run("make --dry-run --always-make repro", ROOT)
-        return
-    assert command.split()[0] in ("dvc", "thaw"), "say here how this command is tested"
-    shutil.make_archive(str(project / "photos"), "zip", project / "shapes")
-    shutil.copy(project / "src/thaw/sample/base.weights.h5", project / "weights.h5")
-    try:
-        assert SHOWS.get(command, "") in run(SHORTER.get(command, command), project)
-    finally:
-        run("git checkout -q . && git clean -fdq && dvc checkout -q", project)
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A fresh clone of the files as they are here, and beside it the remote that it came from.
+
+    The packages are those of this environment, as `make repro` would install them.
+    """
+    folder = tmp_path_factory.mktemp("readme")
+    for name in run("git ls-files -z --cached --others --exclude-standard", ROOT).split("\0"):
+        if (ROOT / name).is_file():
+            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / "source" / name)
+    (folder / ".gitconfig").write_text("[user]\nname = Test\nemail = a@b.c\n")
+    run(f"git init -q && git add -A && HOME={folder} git commit -qm start", folder / "source")
+    run("git clone -q --bare source origin.git && git clone -q origin.git thaw", folder)
+    (folder / "thaw/.venv").mkdir()
+    for path in Path(sys.prefix).iterdir():
+        if path.name != "installed":
+            (folder / "thaw/.venv" / path.name).symlink_to(path)
+    (folder / "thaw/.venv/installed").touch()
+    return folder / "thaw"
+
+
+@pytest.fixture(scope="module")
+def shown(clone):
+    """What each command prints, all in order in one fresh shell, until one fails."""
+    draw_shapes(clone.parent / "shapes")
+    shutil.make_archive(str(clone / "photos"), "zip", clone.parent / "shapes")
+    base = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
+    base.save(clone / "weights.h5")
+    script = "".join(f"{command} || exit\necho '{NEXT}'\n" for command in COMMANDS)
+    environment = {
+        "HOME": str(clone.parent),
+        "PATH": os.defpath,
+        "PYTHONPATH": str(clone / "src"),  # the package that is installed is another one
+    }
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=clone,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.stdout.split(NEXT)
+
+
+@pytest.mark.parametrize("number", range(len(STEPS)), ids=map(" - ".join, STEPS))
+def test_the_commands_run_in_order_in_a_fresh_shell(number, shown):
+    if len(shown) <= number:
+        pytest.skip("a command before it failed")
+    assert len(shown) > number + 1, shown[-1]
+    assert SHOWS.get(STEPS[number], "") in shown[number]
+
+
+def test_another_clone_gets_the_outputs_and_the_experiment(shown, clone):
+    run("git clone -q origin.git another", clone.parent)
+    for command in ("git pull && dvc pull", "dvc exp pull origin half"):
+        assert command in COMMANDS
+        run(command, clone.parent / "another")
+    assert "up to date" in run("dvc status", clone.parent / "another")
+    run("dvc exp apply half", clone.parent / "another")
+    assert "up to date" in run("dvc status", clone.parent / "another")
+
+
+def test_make_repro_installs_first():
+    assert "-m venv .venv" in run("make --dry-run --always-make repro", ROOT)
 
 
 def test_every_command_was_found():
     assert len(COMMANDS) == len(re.findall(r"(?m)^\s*\$ ", README + CONTRIBUTING)) > 10
-    assert {*INSTALLS, *SHORTER, *SHOWS} <= set(COMMANDS)
+    assert set(SHOWS) <= set(STEPS)
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
@@ -84,7 +148,7 @@ def test_a_command_within_a_sentence_is_one_of_those_or_finds_its_files(text):
         if program == "make":
             run(f"make --dry-run {' '.join(arguments)}", ROOT)
         elif program in ("dvc", "thaw"):
-            known = (plain(other) for other in COMMANDS)
+            known = (plain(other) for line in COMMANDS for other in line.split(" && "))
             assert any(f"{other} ".startswith(f"{plain(command)} ") for other in known), command
         elif arguments[0] == "-m":
             assert find_spec(arguments[1]), command
