@@ -22,14 +22,13 @@ import numpy as np
 
 from thaw.backbones import BACKBONES
 from thaw.data.tables import read_rows
-from thaw.features.extract import run_prefix
+from thaw.features.extract import Engine
 from thaw.files import atomic_write, write_json
 from thaw.images import decode
 from thaw.model.base import preprocess
 from thaw.model.network import Inference, as_graph, build_head, pool, split_backbone
 from thaw.model.train import Adam, ArrayDataset, batches
 from thaw.params import Params, load
-from thaw.runtime import compile_model
 from thaw.serving.predictor import Predictor
 
 ROUNDS = 5
@@ -66,13 +65,13 @@ def epochs(params: Params, freeze_till: int | str, images: np.ndarray) -> dict[s
     inputs = keras.Input(images.shape[1:], dtype="uint8")
     feature_map = Inference(parts.base)(preprocess(inputs, BACKBONES[base.name].preprocessing))
     network = keras.Model(inputs, head(pool(settings.pooling)(feature_map)))
-    prefix = as_graph(parts.base, base.name).prefix(parts.cut, settings.pooling)
-    found = run_prefix(compile_model(prefix, "float32"), images, "float32")
+    graph = as_graph(parts.base, base.name)
     if parts.tail is None:
-        rest, cached = head, found["embeddings"]
+        rest, frozen = head, graph.embedder(settings.pooling)
     else:
         rest = keras.Model(parts.tail.input, head(parts.tail.output))
-        cached = found.get("activations", images)
+        frozen = graph.prefix(parts.cut)
+    cached = Engine(frozen, "float32", "float32").run(images)
     rows, labels = np.arange(len(images)), np.arange(len(images)) % 2
     return compare(
         epoch(network, ArrayDataset(images, rows, labels), settings.batch_size),

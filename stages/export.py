@@ -4,19 +4,20 @@ import onnx
 
 from thaw.bundle import write_bundle
 from thaw.data.tables import read_classes, read_rows
-from thaw.features.extract import check_fingerprint, read_fingerprint, read_listing
+from thaw.features.extract import check_fingerprint, read_fingerprint
+from thaw.features.rows import read_listing
 from thaw.files import damage_explained, read_json
 from thaw.model.tta_flip import with_tta_flip
 from thaw.params import Params
-from thaw.paths import BUNDLE, CLASSIFIER, FEATURES, IMAGES, TRAIN
+from thaw.paths import BUNDLE, CLASSIFIER, EMBEDDINGS, IMAGES, TRAIN
 from thaw.stage import run
 
 
 def main(params: Params) -> None:
     """Write models/bundle."""
     best = read_json(TRAIN / "best.json", ["features", "freeze_till", "trainable_parameters"])
-    features = read_fingerprint(FEATURES)
-    check_fingerprint(best["features"], features, str(FEATURES))
+    embeddings = read_fingerprint(EMBEDDINGS)
+    check_fingerprint(embeddings, best["features"], str(TRAIN / "best.json"))
     with damage_explained(CLASSIFIER):
         model = CLASSIFIER.read_bytes()
         onnx.checker.check_model(model)
@@ -24,14 +25,14 @@ def main(params: Params) -> None:
         model = with_tta_flip(model)
     manifest = {
         "base": params.base.name,
-        "image_size": features["image_size"],
-        "resize": features["resize"],
+        "image_size": embeddings["image_size"],
+        "resize": embeddings["resize"],
         "max_megapixels": params.data.max_megapixels,
         "precision": params.compute.precision,
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],
     }
-    seen = set(read_listing(FEATURES)["name"])
+    seen = set(read_listing(EMBEDDINGS)["name"])
     rows = read_rows(IMAGES, ["name", "sha256"])
     hashes = [row["sha256"] for row in rows if row["name"] in seen]
     write_bundle(BUNDLE, model, read_classes(IMAGES), manifest, hashes)

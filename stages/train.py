@@ -14,14 +14,14 @@ with quiet_import():
     import tensorflow as tf
 
 from thaw.data.tables import read_classes
-from thaw.features.extract import Features, check_fingerprint, features_fingerprint
+from thaw.features.extract import Features, check_fingerprint, fingerprint_of
 from thaw.model.fuse_bn import fuse_bn
 from thaw.model.network import build_classifier, build_head, split_backbone
 from thaw.model.saved import save_model
 from thaw.model.to_onnx import write_onnx
 from thaw.model.train import plan_phases, train, write_result
 from thaw.params import Params
-from thaw.paths import CLASSIFIER, FEATURES, IMAGES, MODEL, TRAIN
+from thaw.paths import CLASSIFIER, EMBEDDINGS, FEATURES, IMAGES, MODEL, TRAIN
 from thaw.stage import checkpoint_dir, run
 
 
@@ -38,16 +38,16 @@ def main(params: Params) -> None:
     tf.config.experimental.enable_op_determinism()
     settings, compute = params.train, params.compute
     parts = split_backbone(params.base, settings.freeze_till, settings.pooling)
-    features = Features.open(FEATURES)
-    fingerprint = features_fingerprint(
+    features = Features.open(EMBEDDINGS, FEATURES)
+    fingerprint = fingerprint_of(
         parts.info,
-        parts.cut,
         params.base.resize,
-        settings.pooling,
         compute.precision,
         compute.cache_dtype,
+        pooling=settings.pooling,
+        cut=parts.cut,
     )
-    check_fingerprint(fingerprint, features.fingerprint, str(FEATURES))
+    check_fingerprint(fingerprint, features.fingerprint, f"{EMBEDDINGS} and {FEATURES}")
     classes = read_classes(IMAGES)
     head = build_head(parts.embedding_size, settings.hidden_units, settings.dropout, len(classes))
     model = build_classifier(parts.base, params.base.name, settings.pooling, head)

@@ -10,18 +10,18 @@ from project import run
 AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.fine_tune_learning_rate=0.002": {"train"},
     "train.freeze_till=120": {"features", "train"},
-    "train.pooling=flatten": {"features", "train"},
+    "train.pooling=flatten": {"embed", "train"},
     "augment.rotation=20.0": {"augment"},
     "base.alpha=0.5": {"base", "train"},
-    "base.resize=crop": {"augment", "base", "features", "train"},
+    "base.resize=crop": {"augment", "base", "embed", "features", "train"},
     "evaluate.bins=5": {"evaluate"},
     "evaluate.mistakes=3": {"report"},
     "split.val=0.25": {"split"},
     "export.tta_flip=true": {"export"},
 }
 BELOW = {  # a stale stage, and what its new outputs make stale in turn
-    "split": {"augment", "features", "train", "export", "evaluate", "explain", "report"},
-    "augment": {"features", "train", "export", "evaluate", "explain", "report"},
+    "split": {"augment", "embed", "features", "train", "export", "evaluate", "explain", "report"},
+    "augment": {"embed", "features", "train", "export", "evaluate", "explain", "report"},
     "features": {"train", "export", "evaluate", "explain", "report"},
     "train": {"export", "evaluate", "explain", "report"},
     "export": {"evaluate", "explain", "report"},

@@ -7,6 +7,7 @@ INGEST_SUMMARY = Path("data/ingest.json")
 INVENTORY = Path("data/inventory.csv")
 SPLIT = Path("data/split.csv")
 VIEWS = Path("data/views.parquet")
+EMBEDDINGS = Path("data/embeddings")
 FEATURES = Path("data/features")
 
 BASE = Path("models/base")

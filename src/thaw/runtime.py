@@ -10,8 +10,12 @@ from thaw.files import damage_explained
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
-def compile_model(model: ov.Model | Path, precision: str) -> ov.CompiledModel:
+def compile_model(
+    model: ov.Model | Path, precision: str, performance: str = "LATENCY"
+) -> ov.CompiledModel:
     """Compile a model, or an ONNX file, for this processor at "float32" or "bfloat16".
+
+    performance: LATENCY for one request at a time, THROUGHPUT for several at once.
 
     Raises ThawError if the file is damaged, and if the processor has no bfloat16, because
     emulation is slower than float32.
@@ -27,4 +31,5 @@ def compile_model(model: ov.Model | Path, precision: str) -> ov.CompiledModel:
             "bfloat16 needs a processor with bfloat16 instructions, and this one has none: set "
             "compute.precision to float32 and run the pipeline again"
         )
-    return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
+    hints = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": performance}
+    return core.compile_model(model, "CPU", hints)

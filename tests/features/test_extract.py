@@ -1,6 +1,9 @@
 """The cached activations are those of the network, whole, and tied to what made them."""
 
 import io
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -14,23 +17,22 @@ from PIL import Image
 
 from thaw.bundle import write_bundle
 from thaw.errors import ThawError
-from thaw.features import extract
+from thaw.features import rows as rows_module
 from thaw.features.extract import (
-    BATCH,
+    ACTIVATIONS_FILE,
+    EMBEDDINGS_FILE,
+    Engine,
     Features,
-    Row,
     check_fingerprint,
-    features_fingerprint,
-    list_rows,
-    read_listing,
-    run_prefix,
-    write_features,
+    fingerprint_of,
+    write_array,
+    write_nothing,
 )
 from thaw.features.graph import Graph
+from thaw.features.rows import Row, read_listing, shards
 from thaw.images import decode
 from thaw.model.freeze import backbone_info
 from thaw.model.network import as_graph, pool
-from thaw.runtime import compile_model
 from thaw.serving.predictor import Predictor
 
 IDENTITY = """
@@ -48,7 +50,7 @@ def encoded(seed):
     return stream.getvalue()
 
 
-ROWS = [Row(f"Cat/{n}.png", n % 2, "Cat", "train", encoded(n)) for n in range(11)]
+ROWS = [Row(f"Cat/{n}.png", n % 2, "Cat", "train", n % 3, encoded(n)) for n in range(11)]
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +68,31 @@ def graph(base, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(extract, "SHARD_SIZE", 4)
+    monkeypatch.setattr(rows_module, "SHARD_SIZE", 4)
     return tmp_path / "features"
 
 
-def write(folder, graph, freeze_till, pooling="average", cache_dtype="float32", resize="squash"):
+def embed(folder, graph, pooling="average", rows=ROWS):
+    fingerprint = fingerprint_of(graph.info, "squash", "float32", "float32", pooling=pooling)
+    engine = Engine(graph.embedder(pooling), "float32", "float32")
+    write_array(folder / EMBEDDINGS_FILE, rows, engine, fingerprint, Path("embedding"))
+
+
+def extract(folder, graph, freeze_till, resize="squash", rows=ROWS):
     cut = graph.info.cut(freeze_till)
-    listing, digest = list_rows(ROWS)
-    fingerprint = features_fingerprint(graph.info, cut, resize, pooling, "float32", cache_dtype)
-    fingerprint["rows"] = digest
-    checkpoint = folder.parent / "checkpoint"
-    write_features(folder, ROWS, listing, graph, fingerprint, checkpoint)
-    return Features.open(folder)
+    fingerprint = fingerprint_of(graph.info, resize, "float32", "float32", cut=cut)
+    if cut == graph.info.layers:
+        write_nothing(folder, fingerprint)
+    else:
+        engine = Engine(graph.prefix(cut), "float32", "uint8" if cut <= 1 else "float32")
+        write_array(folder / ACTIVATIONS_FILE, rows, engine, fingerprint, Path("checkpoint"))
+
+
+def write(folder, graph, freeze_till, pooling="average"):
+    """Both folders, opened."""
+    embed(folder.with_name("embeddings"), graph, pooling)
+    extract(folder, graph, freeze_till)
+    return Features.open(folder.with_name("embeddings"), folder)
 
 
 def images():
@@ -100,18 +115,16 @@ def test_what_is_kept_is_what_the_network_computes_for_the_decoded_image(
 
 @pytest.mark.parametrize("label", ["NA", "None", "null", "1"])
 def test_a_class_of_any_name_is_read_as_it_was_written(folder, label):
-    listing, _ = list_rows([Row("a.png", 0, label, "train", b"")])
+    [shard] = shards([Row("a.png", 0, label, "train", 0, b"")])
     folder.mkdir()
-    listing.to_csv(folder / "rows.csv", index=False)
+    shard.listing().to_csv(folder / "rows.csv", index=False)
     assert read_listing(folder)["label"].tolist() == [label]
 
 
-def test_with_everything_frozen_only_embeddings_are_kept(folder, graph):
-    all_frozen = write(folder, graph, "all")
-    assert all_frozen.activations is None
-    np.testing.assert_array_equal(
-        all_frozen.embeddings, write(folder.with_name("other"), graph, 60).embeddings
-    )
+def test_with_everything_frozen_no_activations_are_computed_and_a_file_says_so(folder, graph):
+    assert write(folder, graph, "all").activations is None
+    [said] = folder.iterdir()
+    assert "the entire base is frozen" in said.read_text()
 
 
 def test_with_nothing_frozen_the_images_themselves_are_kept(folder, graph):
@@ -120,16 +133,46 @@ def test_with_nothing_frozen_the_images_themselves_are_kept(folder, graph):
     np.testing.assert_array_equal(written.activations, images())
 
 
+def test_a_prefix_runs_only_the_layers_up_to_its_cut(graph):
+    sizes = [len(graph.prefix(graph.info.cut(n)).get_ops()) for n in (0, 60, 120)]
+    assert sizes == sorted(sizes) and sizes[1] < 0.6 * sizes[2]
+    assert sizes[2] < len(graph.embedder("average").get_ops())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_bits_do_not_depend_on_the_number_of_threads(folder, graph, monkeypatch, threads):
+    expected = write(folder, graph, 60)
+    core, config = ov.Core, {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+
+    def with_threads():
+        made = core()
+        made.set_property("CPU", config)
+        return made
+
+    monkeypatch.setattr("thaw.runtime.ov.Core", with_threads)
+    monkeypatch.setattr("thaw.features.extract.cores", lambda: threads)
+    found = write(folder, graph, 60)
+    np.testing.assert_array_equal(found.embeddings, expected.embeddings)
+    np.testing.assert_array_equal(found.activations, expected.activations)
+
+
+def test_embeddings_and_activations_of_other_rows_are_refused(folder, graph):
+    write(folder, graph, 60)
+    extract(folder, graph, 60, rows=ROWS[:-1])
+    with pytest.raises(ThawError, match=r"features must match .* has rows .*dvc repro"):
+        Features.open(folder.with_name("embeddings"), folder)
+
+
 @pytest.mark.parametrize("resize", ["squash", "crop", "pad"])
 def test_training_and_serving_see_the_same_pixels(folder, graph, resize):
-    written = write(folder, graph, 0, resize=resize)
+    extract(folder, graph, 0, resize)
+    kept = np.load(folder / ACTIVATIONS_FILE)
     manifest = {"image_size": 32, "precision": "float32", "resize": resize}
     x = onnx.parser.parse_model(IDENTITY).SerializeToString()
     write_bundle(folder.with_name("bundle"), x, ["Cat"], manifest)
     predictor = Predictor(folder.with_name("bundle"))
     served = np.stack([predictor.decode(row.data) for row in ROWS])
-    np.testing.assert_array_equal(written.activations, served)
-    assert written.fingerprint["resize"] == resize
+    np.testing.assert_array_equal(kept, served)
     assert np.array_equal(served, images()) == (resize == "squash")
 
 
@@ -140,37 +183,77 @@ def test_a_bundle_that_does_not_say_squashes(folder):
     assert np.array_equal(predictor.decode(ROWS[0].data), decode(ROWS[0].data, 32))
 
 
-def test_a_killed_run_keeps_its_shards_and_ends_with_the_same_bytes(folder, graph, monkeypatch):
-    write(folder, graph, 60)
-    run, calls = extract.run_prefix, []
+class Killed(Engine):
+    """Is killed at its third shard, and counts the images that it is given."""
 
-    def run_twice(*arguments):
-        calls.append(len(arguments[1]))
-        if len(calls) == 3:
+    calls: ClassVar[list[int]] = []
+
+    def run(self, images):
+        images = list(images)
+        self.calls.append(len(images))
+        if len(self.calls) == 3:
             raise KeyboardInterrupt
-        return run(*arguments)
+        return super().run(images)
 
-    monkeypatch.setattr(extract, "run_prefix", run_twice)
-    other = folder.with_name("other")
+
+@pytest.fixture
+def killed(folder, graph, monkeypatch):
+    """A folder whose writing was killed at the third shard, beside one that is whole."""
+    extract(folder, graph, 60)
+    monkeypatch.setattr(Killed, "calls", [])
+    monkeypatch.setitem(globals(), "Engine", Killed)
     with pytest.raises(KeyboardInterrupt):
-        write(other, graph, 60)
-    assert not other.exists()
-    write(other, graph, 60)
-    assert calls == [4, 4, 3, 3]
-    for name in ("activations.npy", "embeddings.npy", "rows.csv", "fingerprint.json"):
-        assert (other / name).read_bytes() == (folder / name).read_bytes()
-    assert not (folder.parent / "checkpoint").exists()
+        extract(folder.with_name("killed"), graph, 60)
+    assert not folder.with_name("killed").exists()
+    return folder.with_name("killed")
+
+
+def same(one, other):
+    names = sorted(path.name for path in one.iterdir())
+    return names == sorted(path.name for path in other.iterdir()) and all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in names
+    )
+
+
+def test_a_killed_run_keeps_its_shards_and_ends_with_the_same_bytes(folder, graph, killed):
+    extract(killed, graph, 60)
+    assert Killed.calls == [4, 4, 3, 3]
+    assert same(killed, folder)
+    assert not Path("checkpoint").exists()
+
+
+def test_shards_of_other_rows_are_computed_again(folder, graph, killed):
+    rows = [*ROWS[:5], replace(ROWS[5], data=encoded(99)), *ROWS[6:]]
+    extract(killed, graph, 60, rows=rows)
+    assert Killed.calls == [4, 4, 3, 4, 3]
+    extract(folder, graph, 60, rows=rows)
+    assert same(killed, folder)
+
+
+@pytest.mark.parametrize("name", ["activations.npy", "activations.shards"])
+def test_damaged_shards_are_computed_again(folder, graph, killed, name):
+    path = Path("checkpoint", name)
+    whole = path.read_bytes()
+    for content in (b"", whole[:-30], whole[:200] + bytes(len(whole) - 200)):
+        path.write_bytes(content)
+    extract(killed, graph, 60)
+    assert same(killed, folder)
 
 
 def test_damaged_features_are_named(folder, graph):
     write(folder, graph, 60)
-    for name in ("embeddings.npy", "rows.csv", "fingerprint.json"):
-        assert_noticed(folder / name, lambda: Features.open(folder))
+    embedded = folder.with_name("embeddings")
+    for path in (
+        *(embedded / name for name in ("embeddings.npy", "rows.csv", "fingerprint.json")),
+        folder / "fingerprint.json",
+    ):
+        assert_noticed(path, lambda: Features.open(embedded, folder))
 
 
 def test_rows_that_are_not_those_of_the_arrays_are_noticed(folder, graph):
     write(folder, graph, 60)
-    rows, whole = folder / "rows.csv", (folder / "rows.csv").read_text()
+    embedded = folder.with_name("embeddings")
+    rows, whole = embedded / "rows.csv", (embedded / "rows.csv").read_text()
     lines = whole.splitlines(keepends=True)
     for text, reason in (
         ("".join(lines[:-1]), r"embeddings\.npy .* as many rows as rows.csv, 10"),
@@ -182,7 +265,7 @@ def test_rows_that_are_not_those_of_the_arrays_are_noticed(folder, graph):
     ):
         rows.write_text(text)
         with pytest.raises(ThawError, match=reason):
-            Features.open(folder)
+            Features.open(embedded, folder)
 
 
 def test_a_damaged_base_is_named(graph, tmp_path):
@@ -196,14 +279,6 @@ def test_a_damaged_base_is_named(graph, tmp_path):
         graph.write(tmp_path / "base")
 
 
-def test_a_damaged_shard_is_named(folder, graph):
-    checkpoint = folder.parent / "checkpoint"
-    checkpoint.mkdir()
-    (checkpoint / "00001.npz").write_bytes(b"PK")
-    with pytest.raises(ThawError, match=r"00001\.npz must be as .* delete it and run `dvc repro`"):
-        write(folder, graph, 60)
-
-
 def test_a_damaged_model_of_a_bundle_is_named(folder):
     write_bundle(folder, b"model", ["Cat"], {"image_size": 32, "precision": "float32"})
     with pytest.raises(ThawError, match=r"model\.onnx must be as the pipeline wrote it"):
@@ -211,20 +286,17 @@ def test_a_damaged_model_of_a_bundle_is_named(folder):
 
 
 def test_activations_that_do_not_fit_float16_are_refused():
-    x = opset.parameter([BATCH, 32, 32, 3], np.uint8)
-    large = opset.multiply(opset.convert(x, np.float32), np.float32(1e6))
-    prefix = compile_model(ov.Model([large], [x]), "float32")
+    x = opset.parameter([-1, 32, 32, 3], np.uint8)
+    large = ov.Model([opset.multiply(opset.convert(x, np.float32), np.float32(1e6))], [x])
     with pytest.raises(ThawError, match=r"float16.*compute\.cache_dtype"):
-        run_prefix(prefix, images(), "float16")
-    assert run_prefix(prefix, images(), "float32")["embeddings"].max() > 1e8
+        Engine(large, "float32", "float16").run(images())
+    assert Engine(large, "float32", "float32").run(images()).max() > 1e8
 
 
 def test_another_cut_or_other_weights_are_refused_by_name(folder, graph):
     written = write(folder, graph, 60)
     other = backbone_info(seeded_base(MOBILENET, seed=2))
-    expected = features_fingerprint(
-        other, other.cut(100), "squash", "average", "float32", "float32"
-    )
+    expected = fingerprint_of(other, "squash", "float32", "float32", cut=other.cut(100))
     with pytest.raises(ThawError, match=r"has weights .* cut") as refused:
         check_fingerprint(expected, written.fingerprint, "data/features")
     assert "dvc repro" in str(refused.value)

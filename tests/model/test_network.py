@@ -8,14 +8,13 @@ from bases import MOBILENET, seeded_base, seeded_split, smallest
 
 from thaw.backbones import BACKBONES
 from thaw.errors import ThawError
-from thaw.features.extract import run_prefix
+from thaw.features.extract import Engine
 from thaw.features.graph import Graph
 from thaw.files import sha256_of
 from thaw.model.base import load_base, load_weights, preprocess
 from thaw.model.freeze import backbone_info, cut_points, freeze, tail_of, trainable_parameters
 from thaw.model.fuse_bn import FusedConvolution, fuse_bn
 from thaw.model.network import as_graph
-from thaw.runtime import compile_model
 
 
 def small(name: str, seed: int = 3) -> keras.Model:
@@ -28,6 +27,10 @@ def some_images(base: keras.Model, count: int) -> np.ndarray:
     return rng.integers(0, 256, (count, *base.input_shape[1:]), dtype=np.uint8)
 
 
+def run(model, images):
+    return Engine(model, "float32", "float32").run(images)
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_cut_anywhere_the_prefix_followed_by_the_tail_is_the_whole_network(name, tmp_path):
     base = small(name)
@@ -38,17 +41,16 @@ def test_cut_anywhere_the_prefix_followed_by_the_tail_is_the_whole_network(name,
     expected = np.asarray(base(preprocess(images, BACKBONES[name].preprocessing), training=False))
     scale = np.abs(expected).max()
     free = []
+    embeddings = run(graph.embedder("flatten"), images)
+    np.testing.assert_allclose(embeddings / scale, expected.reshape(2, -1) / scale, atol=1e-5)
     for freeze_till in (0, count // 3, 2 * count // 3, count - 1, count):
         cut = graph.info.cut(freeze_till)
         assert cut <= freeze_till
-        prefix = compile_model(graph.prefix(cut, "flatten"), "float32")
-        found = run_prefix(prefix, images, "float32")
-        np.testing.assert_allclose(
-            found["embeddings"] / scale, expected.reshape(2, -1) / scale, atol=1e-5
-        )
-        assert ("activations" in found) == (1 < cut < count)
-        if "activations" in found:
-            feature_map = fuse_bn(tail_of(base, cut))(found["activations"], training=False)
+        activations = run(graph.prefix(cut), images)
+        if cut <= 1:
+            np.testing.assert_array_equal(activations, images)
+        elif cut < count:
+            feature_map = fuse_bn(tail_of(base, cut))(activations, training=False)
             np.testing.assert_allclose(feature_map / scale, expected / scale, atol=1e-5)
         freeze(base, freeze_till)
         free.append(trainable_parameters(base))
@@ -84,11 +86,11 @@ def test_preprocessing_is_that_of_the_backbone(name):
 @pytest.mark.parametrize("pooling", ["average", "flatten"])
 def test_the_tail_gives_the_embedding_from_the_activations(freeze_till, pooling):
     parts = seeded_split(MOBILENET, freeze_till, pooling, seed=5)
-    prefix = as_graph(parts.base, "MobileNetV2").prefix(parts.cut, pooling)
+    graph = as_graph(parts.base, "MobileNetV2")
     images = some_images(parts.base, 2)
-    found = run_prefix(compile_model(prefix, "float32"), images, "float32")
-    vector = parts.tail(found.get("activations", images))
-    np.testing.assert_allclose(vector, found["embeddings"], rtol=1e-4, atol=1e-6)
+    vector = parts.tail(run(graph.prefix(parts.cut), images))
+    expected = run(graph.embedder(pooling), images)
+    np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-6)
     assert vector.shape == (2, parts.embedding_size)
 
 

@@ -13,14 +13,13 @@ import tensorflow as tf
 from bases import MOBILENET, seeded_split
 
 from thaw.errors import ThawError
-from thaw.features.extract import Features, run_prefix
+from thaw.features.extract import Engine, Features
 from thaw.model import checkpoint
 from thaw.model.freeze import freeze
 from thaw.model.network import as_graph, build_classifier, build_head
 from thaw.model.saved import load_model, save_model
 from thaw.model.train import Adam, plan_phases, train
 from thaw.params import Train
-from thaw.runtime import compile_model
 
 SETTINGS = Train(
     freeze_till=145,
@@ -196,18 +195,21 @@ def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, 
     rows = pd.DataFrame({"label": ["Cat", "Dog"] * 32, "split": ["train"] * 48 + ["val"] * 16})
     images[1::2, :16] //= 2  # something to learn
     cached, one = network()
-    prefix = as_graph(cached.base, "MobileNetV2").prefix(cached.cut, SETTINGS.pooling)
-    found = run_prefix(compile_model(prefix, "float32"), images, "float32")
+    graph = as_graph(cached.base, "MobileNetV2")
+    embeddings, activations = (
+        Engine(model, "float32", "float32").run(images)
+        for model in (graph.embedder(SETTINGS.pooling), graph.prefix(cached.cut))
+    )
     whole, other = network()
     of_images = seeded_split(MOBILENET, 0, SETTINGS.pooling, seed=4)
     freeze(of_images.base, SETTINGS.freeze_till)
     whole = replace(whole, base=of_images.base, tail=of_images.tail)
     losses = []
     for parts, head, inputs in (
-        (cached, one, found["activations"]),
+        (cached, one, activations),
         (whole, other, images),
     ):
-        features = Features(found["embeddings"], inputs, rows, {})
+        features = Features(embeddings, inputs, rows, {})
         folder = Path(str(inputs.dtype))
         phases = plan_phases(parts, head, features, ["Cat", "Dog"], SETTINGS)
         progress = train(phases, SETTINGS, 4, folder)

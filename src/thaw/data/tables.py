@@ -77,6 +77,12 @@ def read_rows(path: str | Path, columns: Sequence[str] | None = None) -> Iterato
             yield from table.read_row_group(index, columns).to_pylist()
 
 
+def count_rows(path: str | Path) -> int:
+    """Number of rows of a table."""
+    with _opened(path) as table:
+        return table.metadata.num_rows
+
+
 def read_classes(path: str | Path) -> list[str]:
     """Class names of a table, in the order of their indices."""
     with _opened(path) as table:

@@ -1,11 +1,10 @@
-"""Run the frozen prefix once over every image and view, and store its outputs."""
+"""Run the base over every image and view, and store its embeddings or its activations."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,32 @@ import openvino as ov
 import pandas as pd
 from tqdm import tqdm
 
-from thaw.data.tables import FOLDED, read_csv
-from thaw.errors import ThawError, listing
-from thaw.features.graph import BackboneInfo, Graph
+from thaw.errors import ThawError
+from thaw.features.array_file import ArrayFile
+from thaw.features.graph import BackboneInfo
+from thaw.features.rows import Row, Rows, Shard, read_listing, shards
 from thaw.files import atomic_write, damage_explained, read_json, write_json
 from thaw.images import decode
 from thaw.parallel import batched, cores
 from thaw.runtime import compile_model
 
-BATCH = 32  # fixed, so that the activations of a row do not depend on the number of rows
-COLUMNS = {"name": str, "view": int, "label": str, "split": str}  # of rows.csv
-SHARD_SIZE = 256  # rows; an interrupted run loses at most one shard
+BATCH = 32  # fixed, so that the values of a row do not depend on the number of rows
+EMBEDDINGS_FILE, ACTIVATIONS_FILE = "embeddings.npy", "activations.npy"
 
 
-@dataclass(frozen=True)
-class Row:
-    """An image (view 0) or one of its augmented views, with its encoded bytes."""
-
-    name: str
-    view: int
-    label: str
-    split: str
-    data: bytes
-
-
-def features_fingerprint(
-    info: BackboneInfo, cut: int, resize: str, pooling: str, precision: str, cache_dtype: str
+def fingerprint_of(
+    info: BackboneInfo, resize: str, precision: str, cache_dtype: str, **output: Any
 ) -> dict[str, Any]:
-    """What the stored arrays depend on, apart from the rows; see `check_fingerprint`."""
+    """What a stored array depends on, apart from the rows; see `check_fingerprint`.
+
+    output: `pooling` for embeddings, `cut` for activations.
+    """
     return {
         "base": info.name,
         "weights": info.weights,
         "image_size": info.image_size,
         "resize": resize,
-        "cut": cut,
-        "pooling": pooling,
+        **output,
         "precision": precision,
         "cache_dtype": cache_dtype,
     }
@@ -65,148 +55,125 @@ def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], source: s
         )
 
 
-def list_rows(rows: Iterable[Row]) -> tuple[pd.DataFrame, str]:
-    """Return the rows without their bytes, and one SHA-256 over rows and bytes."""
-    listing, digest = [], hashlib.sha256()
-    for row in rows:
-        entry = {"name": row.name, "view": row.view, "label": row.label, "split": row.split}
-        listing.append(entry)
-        digest.update(json.dumps(entry).encode() + hashlib.sha256(row.data).digest())
-    return pd.DataFrame(listing), digest.hexdigest()
+class Engine:
+    """A network on this processor, which runs several batches at once.
+
+    model: images, uint8 (N, S, S, 3) → one output (N, …), stored as `dtype`.
+    """
+
+    def __init__(self, model: ov.Model, precision: str, dtype: str) -> None:
+        compiled = compile_model(model, precision, "THROUGHPUT")
+        self.shape = tuple(side.get_length() for side in list(model.output().partial_shape)[1:])
+        self.dtype = dtype
+        self._blocks: dict[int, np.ndarray] = {}
+        self._queue = ov.AsyncInferQueue(compiled)
+        self._queue.set_callback(self._keep)
+
+    def _keep(self, request: ov.InferRequest, number: int) -> None:
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is checked later
+            self._blocks[number] = request.get_output_tensor().data.astype(self.dtype)
+
+    def run(self, images: Iterable[np.ndarray]) -> np.ndarray:
+        """Run one image or more, each (S, S, 3). Raises ThawError for a value not in `dtype`."""
+        count = 0
+        for number, batch in enumerate(batched(images, BATCH)):
+            padding = [np.zeros_like(batch[0])] * (BATCH - len(batch))
+            self._queue.start_async(np.stack(batch + padding), number)
+            count += len(batch)
+        self._queue.wait_all()
+        values = np.concatenate([self._blocks[number] for number in sorted(self._blocks)])[:count]
+        self._blocks.clear()
+        if not np.isfinite(values).all():
+            raise ThawError(
+                f"activations of the frozen layers must be finite in {self.dtype}, but some are "
+                "not: set compute.cache_dtype to float32"
+            )
+        return values
 
 
-def write_features(
-    folder: Path,
-    rows: Iterable[Row],
-    listing: pd.DataFrame,
-    graph: Graph,
+def write_array(
+    path: Path,
+    rows: Rows | Sequence[Row],
+    engine: Engine,
     fingerprint: dict[str, Any],
     checkpoint: Path,
 ) -> None:
-    """Run the frozen prefix over all rows; write the arrays, rows.csv and fingerprint.json.
+    """Write a folder with an array, as `path`, rows.csv and fingerprint.json.
 
-    embeddings.npy: pooled output of the entire base (rows, V); the head trains on it.
-    activations.npy: output at the cut (rows, …), only if a tail follows it; float16 or float32,
-    or the uint8 images themselves if no layer with weights precedes the cut.
-
-    listing: from `list_rows` of the same rows. checkpoint: a directory for finished shards, from
-    which an interrupted run resumes; removed at the end. Raises ThawError if a value does not fit
+    The array holds the output of `engine` for each row. The fingerprint gets the digest of the
+    rows. checkpoint: a directory from which an interrupted run resumes; removed at the end. The
+    next shard is read and decoded while the engine runs. Raises ThawError if a value does not fit
     the stored dtype.
     """
-    prefix = compile_model(
-        graph.prefix(fingerprint["cut"], fingerprint["pooling"]), fingerprint["precision"]
-    )
-    with atomic_write(folder) as temporary:
+    array = ArrayFile(checkpoint / path.name, (len(rows), *engine.shape), engine.dtype)
+    listings, digest = [], ""
+    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress:
+        for shard, images in _decoded(rows, array, fingerprint):
+            if images is not None:
+                array.write(shard, engine.run(images))
+            listings.append(shard.listing())
+            digest = shard.digest
+            progress.update(len(shard.rows))
+    with atomic_write(path.parent) as temporary:
         temporary.mkdir()
-        arrays: dict[str, np.memmap] = {}
-        start = 0
-        for block in _blocks(rows, prefix, fingerprint, checkpoint, len(listing)):
-            for name, values in block.items():
-                if name not in arrays:
-                    shape = (len(listing), *values.shape[1:])
-                    arrays[name] = np.lib.format.open_memmap(
-                        temporary / f"{name}.npy", "w+", dtype=values.dtype, shape=shape
-                    )
-                arrays[name][start : start + len(values)] = values
-            start += len(block["embeddings"])
-        for array in arrays.values():
-            array.flush()
-        listing.to_csv(temporary / "rows.csv", index=False)
-        write_json(temporary / "fingerprint.json", fingerprint)
+        pd.concat(listings).to_csv(temporary / "rows.csv", index=False)
+        write_json(temporary / "fingerprint.json", fingerprint | {"rows": digest})
+        shutil.move(array.path, temporary / path.name)
     shutil.rmtree(checkpoint)
 
 
-def _blocks(
-    rows: Iterable[Row],
-    prefix: ov.CompiledModel,
-    fingerprint: dict[str, Any],
-    checkpoint: Path,
-    total: int,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the arrays of each shard, by name; compute those that `checkpoint` does not have."""
-    with (
-        tqdm(total=total, desc="features", unit="row") as progress,
-        ThreadPoolExecutor(cores()) as pool,
-    ):
-        for number, shard in enumerate(batched(rows, SHARD_SIZE)):
-            path = checkpoint / f"{number:05d}.npz"
-            if path.exists():
-                with damage_explained(path), np.load(path) as saved:
-                    block = dict(saved)
-            else:
-                block = _compute(shard, prefix, fingerprint, pool)
-                with atomic_write(path) as temporary, temporary.open("wb") as stream:
-                    np.savez(stream, **block)  # type: ignore[arg-type]
-            yield block
-            progress.update(len(shard))
-
-
-def _compute(
-    shard: Sequence[Row],
-    prefix: ov.CompiledModel,
-    fingerprint: dict[str, Any],
-    pool: ThreadPoolExecutor,
-) -> dict[str, np.ndarray]:
+def _decoded(
+    rows: Iterable[Row], array: ArrayFile, fingerprint: dict[str, Any]
+) -> Iterator[tuple[Shard, Iterator[np.ndarray] | None]]:
+    """Yield each shard and, unless `array` has its values, its images; one shard ahead."""
     size, resize = fingerprint["image_size"], fingerprint["resize"]
-    images = np.stack(list(pool.map(lambda row: decode(row.data, size, resize), shard)))
-    block = run_prefix(prefix, images, fingerprint["cache_dtype"])
-    if fingerprint["cut"] <= 1:
-        block["activations"] = images
-    return block
+
+    def start(shard: Shard) -> tuple[Shard, Iterator[np.ndarray] | None]:
+        if array.has(shard):
+            return shard, None
+        return shard, pool.map(lambda row: decode(row.data, size, resize), shard.rows)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        started = map(start, shards(rows))
+        for current, _ in pairwise(chain(started, [None])):
+            assert current
+            yield current
 
 
-def run_prefix(
-    prefix: ov.CompiledModel, images: np.ndarray, cache_dtype: str
-) -> dict[str, np.ndarray]:
-    """Run `Graph.prefix` on any number of images; return its outputs by name, as `cache_dtype`."""
-    batches = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        padded = np.pad(batch, [(0, BATCH - len(batch)), (0, 0), (0, 0), (0, 0)])
-        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is checked below
-            batches.append([x[: len(batch)].astype(cache_dtype) for x in prefix(padded).to_tuple()])
-    arrays = map(np.concatenate, zip(*batches, strict=True))
-    block = dict(zip(("embeddings", "activations"), arrays, strict=False))
-    if not all(np.isfinite(values).all() for values in block.values()):
-        raise ThawError(
-            f"activations of the frozen layers must be finite in {cache_dtype}, but some are not: "
-            "set compute.cache_dtype to float32"
-        )
-    return block
-
-
-def read_listing(folder: Path) -> pd.DataFrame:
-    """Read the rows of a folder of features: name, view, label and split."""
-    rows = read_csv(folder / "rows.csv", COLUMNS)
-    with damage_explained(folder / "rows.csv"):
-        if unknown := set(rows["split"]) - set(FOLDED):
-            raise ValueError(f"its splits must be {' and '.join(FOLDED)}, not {listing(unknown)}")
-    return rows
+def write_nothing(folder: Path, fingerprint: dict[str, Any]) -> None:
+    """Write a folder of activations for a base that is frozen entirely: a file that says so."""
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        why = {"activations": "none: the entire base is frozen, so training needs embeddings only"}
+        write_json(temporary / "fingerprint.json", fingerprint | why)
 
 
 def read_fingerprint(folder: Path) -> dict[str, Any]:
-    """Read the fingerprint of a folder of features; see `features_fingerprint`."""
+    """Read the fingerprint of embeddings or activations; see `fingerprint_of`."""
     return read_json(folder / "fingerprint.json", ["image_size", "resize"])
 
 
 @dataclass(frozen=True)
 class Features:
-    """A folder of features. The arrays are memory-mapped, not read."""
+    """Embeddings and activations of the same rows. The arrays are memory-mapped, not read."""
 
     embeddings: np.ndarray  # (rows, V)
-    activations: np.ndarray | None  # (rows, …); None if no tail follows the cut
-    rows: pd.DataFrame  # name, view, label, split
-    fingerprint: dict[str, Any]
+    activations: np.ndarray | None  # (rows, …); None if the entire base is frozen
+    rows: pd.DataFrame  # name, view, label, split, fold
+    fingerprint: dict[str, Any]  # that of the embeddings and that of the activations
 
     @classmethod
-    def open(cls, folder: Path) -> "Features":
-        """Open a folder that `write_features` wrote."""
-        rows, activations = read_listing(folder), folder / "activations.npy"
+    def open(cls, embedded: Path, extracted: Path) -> "Features":
+        """Open data/embeddings and data/features. ThawError if they are not of the same rows."""
+        rows, of_embeddings = read_listing(embedded), read_fingerprint(embedded)
+        of_activations, activations = read_fingerprint(extracted), extracted / ACTIVATIONS_FILE
+        common = {key: of_embeddings[key] for key in of_embeddings if key in of_activations}
+        check_fingerprint(common, of_activations, str(extracted))
         return cls(
-            _map_array(folder / "embeddings.npy", len(rows)),
+            _map_array(embedded / EMBEDDINGS_FILE, len(rows)),
             _map_array(activations, len(rows)) if activations.exists() else None,
             rows,
-            read_fingerprint(folder),
+            of_embeddings | of_activations,
         )
 
 

@@ -65,21 +65,20 @@ class Graph:
             ov.save_model(self.network, temporary / "graph.xml", compress_to_fp16=False)
             write_json(temporary / "info.json", asdict(self.info))
 
-    def prefix(self, cut: int, pooling: str) -> ov.Model:
-        """The frozen prefix: images → embeddings (N, V), and activations at the cut.
+    def prefix(self, cut: int) -> ov.Model:
+        """The frozen prefix: images → activations at the cut, (N, …), or images if it is 0."""
+        images = self.network.get_parameters()
+        output = self._after(cut) if cut > 1 else images[0].output(0)
+        return ov.Model([output], images, "prefix")
 
-        The embedding is the pooled output of the entire base. The activations, (N, …), are an
-        output only if layers precede the cut and a tail follows it.
-        """
+    def embedder(self, pooling: str) -> ov.Model:
+        """The entire base: images → embedding, its pooled output, (N, V)."""
         feature_map = self._after(self.info.layers)
         if pooling == "average":
             embedding = opset.reduce_mean(feature_map, [1, 2], keep_dims=False)
         else:
             embedding = opset.reshape(feature_map, [0, -1], special_zero=True)
-        outputs = [embedding.output(0)]
-        if 1 < cut < self.info.layers:
-            outputs.append(self._after(cut))
-        return ov.Model(outputs, self.network.get_parameters(), "prefix")
+        return ov.Model([embedding.output(0)], self.network.get_parameters(), "embedder")
 
     def _after(self, point: int) -> ov.Output:
         return self.network.output(f"after_{point}").get_node().input_value(0)

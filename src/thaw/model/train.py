@@ -167,8 +167,8 @@ def dataset_of(
     labels = rows["label"].iloc[chosen]
     if unknown := set(labels) - set(classes):
         raise ThawError(
-            f"the rows of data/features must be of the classes {listing(classes)}, but some are of "
-            f"{listing(unknown)}: delete data/features and run `dvc repro`"
+            f"the rows of data/embeddings must be of the classes {listing(classes)}, but some are "
+            f"of {listing(unknown)}: delete data/embeddings and run `dvc repro`"
         )
     return ArrayDataset(inputs, chosen, labels.map(indices).to_numpy(dtype=np.int64))
 
