@@ -9,6 +9,7 @@ from thaw.evaluate.tables import read_learning_curves, read_tables, write_table
 from thaw.files import read_json, write_json
 from thaw.params import Params
 from thaw.paths import (
+    CROSSVAL,
     DETAILS,
     EVAL_METRICS,
     EXPLAIN,
@@ -26,7 +27,7 @@ from thaw.stage import run
 def main(params: Params) -> None:
     """Write the tables and images in plots/, and the metrics that are not headlines."""
     metrics = read_json(EVAL_METRICS, HEADLINE)
-    for source in (INGEST_SUMMARY, DETAILS):  # cached outs; these copies are for Git
+    for source in (INGEST_SUMMARY, DETAILS, CROSSVAL):  # cached outs; these copies are for Git
         write_json(METRICS / source.name, read_json(source))
     tables = read_tables(TABLES)
     tables["learning_curves"] = read_learning_curves(TRAIN / "history.csv")

@@ -19,7 +19,7 @@ from thaw.model.fuse_bn import fuse_bn
 from thaw.model.network import build_classifier, build_head, split_backbone
 from thaw.model.saved import save_model
 from thaw.model.to_onnx import write_onnx
-from thaw.model.train import plan_phases, train, write_result
+from thaw.model.train import plan_phases, solve_head, train, write_result
 from thaw.params import Params
 from thaw.paths import CLASSIFIER, EMBEDDINGS, FEATURES, IMAGES, MODEL, TRAIN
 from thaw.stage import checkpoint_dir, run
@@ -59,6 +59,8 @@ def main(params: Params) -> None:
         "features": features.fingerprint,
     }
     checkpoint = checkpoint_dir("train", state)
+    if settings.head_solver == "lbfgs":
+        solve_head(phases, features, classes, checkpoint)
     progress = train(phases, settings, params.seed, checkpoint)
     save_model(model, MODEL)
     # Fused, because TensorFlow folds BatchNorm into constants with an approximate square root.

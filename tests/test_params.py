@@ -153,6 +153,11 @@ def test_a_whole_number_is_a_number():
         ({"augment__rotation": -3.0}, "augment.rotation must be at least 0, but is -3.0"),
         ({"train__fine_tune_learning_rate": 0.0}, "must be greater than 0, but is 0.0"),
         ({"train__fine_tune_epochs": True}, "must be a whole number, but is True"),
+        (
+            {"train__head_solver": "lbfgs"},
+            "train.hidden_units must be empty, [], for train.head_solver lbfgs, which solves one",
+        ),
+        ({"split__folds": 2}, "split.folds must be 3 or more for crossval.enabled, which leaves"),
         ({"train__pooling": "max"}, "train.pooling must be 'average' or 'flatten', but is 'max'"),
         ({"data__source": ""}, "data.source must have at least 1 character, but is ''"),
         ({"data__layout": "flat"}, "data.layout must be 'auto', 'folders', 'prefix', 'csv' or "),

@@ -7,8 +7,12 @@ import shutil
 import pytest
 from project import run
 
+from thaw.data.tables import SPLIT_COLUMNS, read_csv
+
 AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.fine_tune_learning_rate=0.002": {"train"},
+    "train.dropout=0.1": {"crossval", "train"},
+    "crossval.enabled=false": {"crossval"},
     "train.freeze_till=120": {"features", "train"},
     "train.pooling=flatten": {"embed", "train"},
     "augment.rotation=20.0": {"augment"},
@@ -19,14 +23,7 @@ AFTER = {  # a change, and exactly the stages that it makes stale at once
     "split.val=0.25": {"split"},
     "export.tta_flip=true": {"export"},
 }
-BELOW = {  # a stale stage, and what its new outputs make stale in turn
-    "split": {"augment", "embed", "features", "train", "export", "evaluate", "explain", "report"},
-    "augment": {"embed", "features", "train", "export", "evaluate", "explain", "report"},
-    "features": {"train", "export", "evaluate", "explain", "report"},
-    "train": {"export", "evaluate", "explain", "report"},
-    "export": {"evaluate", "explain", "report"},
-    "evaluate": {"report"},
-}
+BELOW_TRAIN = {"export", "evaluate", "explain", "report"}  # what its new outputs make stale in turn
 
 
 def stale(folder):
@@ -67,7 +64,7 @@ def test_an_edit_of_a_module_makes_its_stages_stale(restored):
 def test_changed_and_changed_back_trains_nothing_again(restored):
     params = (restored / "params.yaml").read_text()
     (restored / "params.yaml").write_text(params.replace("head_epochs: 2", "head_epochs: 1"))
-    assert set(ran(run("dvc repro", restored))) == {"train"} | BELOW["train"]
+    assert set(ran(run("dvc repro", restored))) == {"train"} | BELOW_TRAIN
     (restored / "params.yaml").write_text(params)
     assert ran(run("dvc repro", restored)) == ["report"]  # cheap, and its outputs are in Git
     assert run("git status --porcelain", restored) == ""
@@ -89,6 +86,26 @@ def test_metrics_have_the_keys_that_others_rely_on(project):
     assert {"threshold", "precision", "recall", "trainable_parameters", "classes"} <= set(details)
     assert details["freeze_till"] == 140
     assert 0 <= found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"] <= 1
+
+
+def test_every_image_of_train_and_val_has_an_out_of_fold_prediction(project):
+    split = read_csv(project / "data/split.csv", SPLIT_COLUMNS)
+    columns = {"name": str, "label": str, "fold": int, "predicted": str}
+    found = read_csv(project / "outputs/out_of_fold.csv", columns)
+    folded = split[split["fold"] >= 0].reset_index(drop=True)
+    assert found[["name", "label", "fold"]].equals(folded[["name", "label", "fold"]])
+    metrics = json.loads((project / "metrics/crossval.json").read_text())
+    assert (metrics["training"], metrics["head_solver"]) == ("head", "adam")
+    correct = (found["predicted"] == found["label"]).groupby(found["fold"]).mean()
+    assert metrics["accuracy"]["mean"] == pytest.approx(correct.mean())
+
+
+def test_a_solved_head_and_cross_validation_switched_off(restored):
+    changes = "train.head_solver=lbfgs train.hidden_units=[] crossval.enabled=false"
+    run(f"thaw use {changes} train.freeze_till=all && dvc repro", restored)
+    assert json.loads((restored / "metrics/crossval.json").read_text()) == {"n": 0}
+    assert len((restored / "outputs/out_of_fold.csv").read_text().splitlines()) == 1
+    assert len((restored / "plots/learning_curves.csv").read_text().splitlines()) == 2
 
 
 def test_the_same_inputs_give_every_digit_and_byte_again(project, tmp_path_factory):

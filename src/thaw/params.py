@@ -230,6 +230,8 @@ class Train(Section):
     # number of frozen layers of the base, counted from the input
     freeze_till: Annotated[int, Field(ge=0)] | Literal["all"]
     pooling: Literal["average", "flatten"]
+    # of the head phase: gradient steps, or the solution of logistic regression
+    head_solver: Literal["adam", "lbfgs"]
     # units of each ReLU layer between pooling and softmax
     hidden_units: list[Annotated[int, Field(ge=1, le=16384)]] = Field(max_length=10)
     dropout: float = Field(ge=0, lt=1)
@@ -241,6 +243,21 @@ class Train(Section):
     batch_size: int = Field(ge=1, le=65536)
     # a phase ends after so many epochs without a lower validation loss
     patience: int = Field(ge=1, le=10000)
+
+    @model_validator(mode="after")
+    def _a_solved_head_is_linear(self) -> Self:
+        rule = (
+            "train.hidden_units must be empty, [], for train.head_solver lbfgs, which solves one "
+            f"dense layer, but is {shown(self.hidden_units)}: empty it, or set the solver to adam"
+        )
+        _raise_if_any([rule] if self.head_solver == "lbfgs" and self.hidden_units else [])
+        return self
+
+
+class Crossval(Section):
+    """Cross-validation of the head, over the folds of train and val."""
+
+    enabled: bool
 
 
 class Compute(Section):
@@ -275,6 +292,7 @@ class Params(Section):
     base: Base
     augment: Augment
     train: Train
+    crossval: Crossval
     compute: Compute
     export: Export
     evaluate: Evaluate
@@ -294,6 +312,12 @@ class Params(Section):
             errors.append(
                 f"augment.extra_views must name classes of data.classes, {shown(classes)}, "
                 f"but names {shown(unknown)}"
+            )
+        if self.crossval.enabled and self.split.folds < 3:
+            errors.append(
+                "split.folds must be 3 or more for crossval.enabled, which leaves out one fold and "
+                f"chooses on another, but is {self.split.folds}: raise it, or set "
+                "crossval.enabled to false"
             )
         _raise_if_any(errors + self._table_errors())
         return self

@@ -19,6 +19,8 @@ TRAIN = Path("outputs/train")
 PREDICTIONS = Path("outputs/predictions.csv")
 TABLES = Path("outputs/tables")
 DETAILS = Path("outputs/details.json")
+OUT_OF_FOLD = Path("outputs/out_of_fold.csv")
+CROSSVAL = Path("outputs/crossval.json")
 EXPLAIN = Path("outputs/explain")
 
 METRICS = Path("metrics")

@@ -30,7 +30,7 @@ def stages(tmp_path, monkeypatch, caplog):
     def run(source, *names, expect=0, **changes):
         caplog.clear()
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        params["split"]["folds"] = 2
+        params["split"]["folds"], params["crossval"]["enabled"] = 2, False
         for key, value in {
             "data__source": str(source),
             "data__watch": str(source),

@@ -18,12 +18,13 @@ from thaw.model import checkpoint
 from thaw.model.freeze import freeze
 from thaw.model.network import as_graph, build_classifier, build_head
 from thaw.model.saved import load_model, save_model
-from thaw.model.train import Adam, plan_phases, train
+from thaw.model.train import Adam, plan_phases, solve_head, train
 from thaw.params import Train
 
 SETTINGS = Train(
     freeze_till=145,
     pooling="average",
+    head_solver="adam",
     hidden_units=[8],
     dropout=0.3,
     head_epochs=2,
@@ -43,9 +44,9 @@ def changed(**changes):
     return SETTINGS.model_copy(update=changes)
 
 
-def network():
+def network(hidden_units=SETTINGS.hidden_units):
     parts = seeded_split(MOBILENET, SETTINGS.freeze_till, SETTINGS.pooling, seed=4)
-    return parts, build_head(parts.embedding_size, SETTINGS.hidden_units, SETTINGS.dropout, 2)
+    return parts, build_head(parts.embedding_size, hidden_units, SETTINGS.dropout, 2)
 
 
 @pytest.fixture
@@ -56,14 +57,17 @@ def features(tmp_path, monkeypatch):
     label = np.tile(["Cat", "Dog"], 32)
     activations = rng.normal(size=(64, *parts.tail.input_shape[1:])).astype(np.float16)
     activations[label == "Dog"] += 1
-    rows = pd.DataFrame({"label": label, "split": ["train"] * 48 + ["val"] * 16})
+    rows = pd.DataFrame({"label": label, "split": ["train"] * 48 + ["val"] * 16, "view": 0})
+    rows["fold"] = np.arange(64) // 2 % 4
     embeddings = np.asarray(parts.tail(activations.astype(np.float32)))
     return Features(embeddings, activations, rows, {})
 
 
 def trained(features, settings=SETTINGS, folder="work"):
-    parts, head = network()
+    parts, head = network(settings.hidden_units)
     phases = plan_phases(parts, head, features, ["Cat", "Dog"], settings)
+    if settings.head_solver == "lbfgs":
+        solve_head(phases, features, ["Cat", "Dog"], Path(folder))
     return train(phases, settings, 4, Path(folder)), parts, head
 
 
@@ -95,8 +99,42 @@ def test_the_weights_left_are_those_of_the_epoch_with_the_lowest_validation_loss
     assert -np.log(probabilities).mean() == pytest.approx(min(losses), rel=1e-4)
 
 
-def test_two_runs_give_the_same_digits(features):
-    assert same(trained(features), trained(features, folder="other"))
+SOLVED = {"head_solver": "lbfgs", "hidden_units": []}
+
+
+def test_a_solved_head_counts_as_one_epoch_of_the_head_phase(features):
+    progress, _, head = trained(features, changed(**SOLVED, fine_tune_epochs=0))
+    [epoch] = progress.history
+    assert (epoch["phase"], epoch["epoch"], progress.best_epoch) == ("head", 1, 1)
+    for prefix, rows in (("", slice(48)), ("val_", slice(48, 64))):
+        probabilities = np.asarray(head(features.embeddings[rows]))
+        labels = np.tile([0, 1], 32)[rows]
+        of_truth = probabilities[np.arange(len(labels)), labels]
+        assert epoch[f"{prefix}loss"] == pytest.approx(-np.log(of_truth).mean(), rel=1e-4)
+        assert epoch[f"{prefix}accuracy"] == (probabilities.argmax(axis=1) == labels).mean()
+
+
+def test_a_solved_head_has_seen_no_image_of_val(features):
+    settings = changed(**SOLVED, fine_tune_epochs=0)
+    *_, head = trained(features, settings)
+    features.rows.loc[48:, "label"] = ["Dog", "Cat"] * 8
+    *_, other = trained(features, settings, folder="other")
+    for one, same in zip(head.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
+def test_fine_tuning_starts_from_the_solved_head(features):
+    settings = changed(**SOLVED, fine_tune_learning_rate=1e-9)
+    progress, *_ = trained(features, settings)
+    head, *tuned = progress.history
+    assert [epoch["phase"] for epoch in tuned] == ["fine-tuning"] * 2
+    assert tuned[0]["val_loss"] == pytest.approx(head["val_loss"], rel=1e-2)
+
+
+@pytest.mark.parametrize("changes", [{}, SOLVED])
+def test_two_runs_give_the_same_digits(features, changes):
+    settings = changed(**changes)
+    assert same(trained(features, settings), trained(features, settings, folder="other"))
 
 
 def same(one, other):
@@ -105,9 +143,13 @@ def same(one, other):
     return one[0] == other[0] and all(np.array_equal(*pair) for pair in pairs)
 
 
-@pytest.mark.parametrize("writes", [3, 5, 7, 9])  # an epoch writes its best, its latest, progress
-def test_a_run_killed_between_two_writes_continues_and_ends_the_same(features, monkeypatch, writes):
-    expected = trained(features)
+@pytest.mark.parametrize("changes", [{}, SOLVED])
+@pytest.mark.parametrize("writes", [1, 3, 5])  # an epoch writes its best, its latest, progress
+def test_a_run_killed_between_two_writes_continues_and_ends_the_same(
+    features, monkeypatch, writes, changes
+):
+    settings = changed(**changes)
+    expected = trained(features, settings)
     write, number = checkpoint.atomic_write, itertools.count()
 
     def write_or_die(path):
@@ -118,8 +160,8 @@ def test_a_run_killed_between_two_writes_continues_and_ends_the_same(features, m
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "atomic_write", write_or_die)
         with pytest.raises(KeyboardInterrupt):
-            trained(features, folder="killed")
-    assert same(trained(features, folder="killed"), expected)
+            trained(features, settings, folder="killed")
+    assert same(trained(features, settings, folder="killed"), expected)
 
 
 def test_a_checkpoint_that_is_removed_in_part_counts_as_none(features):

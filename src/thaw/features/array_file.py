@@ -46,11 +46,11 @@ class ArrayFile:
         row_bytes = self._values.itemsize * int(np.prod(self._values.shape[1:]))
         with self.path.open("r+b") as stream:  # not the map, whose pages would count as memory
             stream.seek(self._values.offset + shard.start * row_bytes)
-            stream.write(np.ascontiguousarray(values, self._values.dtype))
+            stream.write(np.ascontiguousarray(values, self._values.dtype).data)
         self._lines = [*self._lines[: shard.number], _line(shard, values)]
         with atomic_write(self._journal) as temporary:
             temporary.write_text("\n".join(self._lines))
 
 
 def _line(shard: Shard, values: np.ndarray) -> str:
-    return f"{shard.digest} {hashlib.sha256(np.ascontiguousarray(values)).hexdigest()}"
+    return f"{shard.digest} {hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()}"

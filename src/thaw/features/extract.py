@@ -165,16 +165,23 @@ class Features:
     @classmethod
     def open(cls, embedded: Path, extracted: Path) -> "Features":
         """Open data/embeddings and data/features. ThawError if they are not of the same rows."""
-        rows, of_embeddings = read_listing(embedded), read_fingerprint(embedded)
+        embeddings, rows = read_embeddings(embedded)
+        of_embeddings = read_fingerprint(embedded)
         of_activations, activations = read_fingerprint(extracted), extracted / ACTIVATIONS_FILE
         common = {key: of_embeddings[key] for key in of_embeddings if key in of_activations}
         check_fingerprint(common, of_activations, str(extracted))
         return cls(
-            _map_array(embedded / EMBEDDINGS_FILE, len(rows)),
+            embeddings,
             _map_array(activations, len(rows)) if activations.exists() else None,
             rows,
             of_embeddings | of_activations,
         )
+
+
+def read_embeddings(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
+    """The embeddings (rows, V), memory-mapped, and name, view, label, split and fold of each."""
+    rows = read_listing(folder)
+    return _map_array(folder / EMBEDDINGS_FILE, len(rows)), rows
 
 
 def _map_array(path: Path, count: int) -> np.ndarray:

@@ -14,10 +14,20 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from thaw.errors import ThawError, listing
+from thaw.errors import ThawError
+from thaw.features.adam_head import batch_orders
+from thaw.features.embedded import Embedded, class_indices, log_losses
 from thaw.features.extract import Features
+from thaw.features.linear_head import LinearHead, solve
 from thaw.files import atomic_write, write_json
-from thaw.model.checkpoint import Checkpointer, Progress, read_arrays, read_progress
+from thaw.model.checkpoint import (
+    Checkpointer,
+    Progress,
+    read_arrays,
+    read_progress,
+    write_arrays,
+    write_progress,
+)
 from thaw.model.freeze import trainable_parameters
 from thaw.model.network import SplitBackbone
 from thaw.params import Train
@@ -65,11 +75,11 @@ def batches(
     epochs = itertools.count(epoch)
 
     def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        order = np.arange(count)
-        if seed is not None:
-            order = np.random.default_rng([seed, next(epochs)]).permutation(count)
-        for start in range(0, count, size):
-            chosen = np.sort(order[start : start + size])
+        if seed is None:
+            orders = iter(np.split(np.arange(count), range(size, count, size)))
+        else:
+            orders = batch_orders(count, size, seed, next(epochs))
+        for chosen in orders:
             inputs = dataset.inputs[dataset.rows[chosen]]
             yield inputs.astype(dtype, copy=False), dataset.labels[chosen]
 
@@ -163,14 +173,7 @@ def dataset_of(
 ) -> ArrayDataset:
     """The rows of one split, with labels as indices into `classes`."""
     chosen = np.flatnonzero(rows["split"] == split)
-    indices = {label: index for index, label in enumerate(classes)}
-    labels = rows["label"].iloc[chosen]
-    if unknown := set(labels) - set(classes):
-        raise ThawError(
-            f"the rows of data/embeddings must be of the classes {listing(classes)}, but some are "
-            f"of {listing(unknown)}: delete data/embeddings and run `dvc repro`"
-        )
-    return ArrayDataset(inputs, chosen, labels.map(indices).to_numpy(dtype=np.int64))
+    return ArrayDataset(inputs, chosen, class_indices(rows["label"].iloc[chosen], classes))
 
 
 def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> Progress:
@@ -213,6 +216,39 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
     read_arrays(progress.best(checkpoint), full.variables)
     log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
     return progress
+
+
+def solve_head(
+    phases: list[Phase], features: Features, classes: list[str], checkpoint: Path
+) -> None:
+    """Solve the head in place of the head phase, which then counts as finished, after one epoch.
+
+    Its strength is chosen by cross-validation over the folds of the training images. `train` goes
+    on from there.
+    """
+    phase, full = phases[0], phases[-1].model
+    if read_progress(checkpoint).history:
+        return
+    is_train = features.rows["split"] == "train"
+    rows = features.embeddings[np.flatnonzero(is_train)]
+    solved = solve(Embedded.of(rows, features.rows[is_train], classes))
+    log.info("the head is solved: its strength C is %g", solved.strength)
+    phase.model.get_layer("softmax").set_weights([solved.kernel, solved.bias])
+    losses = judge(solved, phase.train) | {
+        f"val_{name}": value for name, value in judge(solved, phase.val).items()
+    }
+    history = [{"phase": phase.name, "epoch": 1, **losses}]
+    progress = Progress(history, 1, losses["val_loss"], [phase.name])
+    for path in (progress.best(checkpoint), progress.latest(checkpoint)):
+        write_arrays(path, full.variables)
+    write_progress(checkpoint, progress)
+
+
+def judge(head: LinearHead, dataset: ArrayDataset) -> dict[str, float]:
+    """Loss, cross-entropy, and accuracy of a solved head on embeddings."""
+    found = head.probabilities(dataset.inputs[dataset.rows])
+    accuracy = np.mean(found.argmax(axis=1) == dataset.labels)
+    return {"loss": float(log_losses(found, dataset.labels).mean()), "accuracy": float(accuracy)}
 
 
 def tensorboard_folder() -> Path:

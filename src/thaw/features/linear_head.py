@@ -1,0 +1,84 @@
+"""Solve a linear head on embeddings: logistic regression with a cross-validated strength."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from thaw.errors import ThawError
+from thaw.features.embedded import Embedded, log_losses, softmax
+
+STRENGTHS = tuple(10.0**n for n in range(-4, 3))  # C: the weight of the data against the L2 penalty
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """One dense layer, with softmax: embedding (N, V) → probabilities (N, classes)."""
+
+    kernel: np.ndarray  # float32 (V, classes)
+    bias: np.ndarray  # float32 (classes,)
+    strength: float  # the C that was chosen
+
+    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
+        """Apply the layer; float32 (N, classes)."""
+        return softmax(embeddings.astype(np.float32) @ self.kernel + self.bias)
+
+
+def solve(data: Embedded) -> LinearHead:
+    """Fit multinomial logistic regression on standardised embeddings, as one dense layer.
+
+    The strength C is the best on images of folds left out, by log loss; an image and its views
+    are left out together. Deterministic. Raises ThawError if a class is in one fold only, and
+    would be missing where that is left out.
+    """
+    strength = choose_strength(data)
+    mean, deviation = _moments(data.embeddings)
+    model = _model(strength).fit((data.embeddings - mean) / deviation, data.labels)
+    kernel = model.coef_ / deviation
+    bias = model.intercept_ - kernel @ mean
+    if len(bias) == 1:  # of two classes scikit-learn keeps the difference
+        kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
+    return LinearHead(kernel.T.astype(np.float32), bias.astype(np.float32), strength)
+
+
+def choose_strength(data: Embedded) -> float:
+    """The strength with the lowest mean log loss on the folds left out."""
+    losses = np.zeros(len(STRENGTHS))
+    for fold in np.unique(data.fold):
+        losses += _losses_left_out(*data.leave_out(fold))
+    return STRENGTHS[int(np.argmin(losses))]
+
+
+def _losses_left_out(rest: Embedded, held_out: Embedded) -> np.ndarray:
+    """Summed log loss of `held_out` for each strength, by models of `rest`.
+
+    Models of too large a strength take most of the time, so that once the loss rises, larger ones
+    count as infinite.
+    """
+    if missing := set(held_out.labels) - set(rest.labels):
+        raise ThawError(
+            "each class needs training images in two folds or more for train.head_solver lbfgs, "
+            f"but {len(missing)} have them in one only: add images, raise data.min_per_class, or "
+            "set train.head_solver to adam"
+        )
+    mean, deviation = _moments(rest.embeddings)
+    known, unknown = ((x.embeddings - mean) / deviation for x in (rest, held_out))
+    losses = np.full(len(STRENGTHS), np.inf)
+    model = _model(STRENGTHS[0])  # each strength starts from the solution of the one before
+    for index, strength in enumerate(STRENGTHS):
+        model.set_params(C=strength).fit(known, rest.labels)
+        losses[index] = log_losses(model.predict_proba(unknown), held_out.labels).sum()
+        if index and losses[index] > losses[index - 1]:
+            break
+    return losses
+
+
+def _model(strength: float) -> LogisticRegression:
+    return LogisticRegression(C=strength, warm_start=True, max_iter=10_000)
+
+
+def _moments(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, float32; 1 for a constant column."""
+    mean, deviation = (f(embeddings, axis=0, dtype=np.float64) for f in (np.mean, np.std))
+    deviation[deviation == 0] = 1
+    return mean.astype(np.float32), deviation.astype(np.float32)

@@ -1,0 +1,38 @@
+"""Cross-validate the head over the folds of train and val."""
+
+import numpy as np
+
+from thaw.data.tables import read_classes
+from thaw.experiments.cross_validation import cross_validate, fit_of, summary, write_out_of_fold
+from thaw.features.embedded import Embedded
+from thaw.features.extract import read_embeddings
+from thaw.files import write_json
+from thaw.params import Params
+from thaw.paths import CROSSVAL, EMBEDDINGS, IMAGES, OUT_OF_FOLD
+from thaw.stage import run
+
+
+def main(params: Params) -> None:
+    """Write outputs/out_of_fold.csv and outputs/crossval.json.
+
+    `training` in the latter is `head`: the predictions stand for a head on the embeddings of the
+    pre-trained base, and so for the bundle only if the entire base is frozen. Switched off, the
+    table has no row and the summary no metric.
+    """
+    classes = read_classes(IMAGES)
+    embeddings, rows = read_embeddings(EMBEDDINGS)
+    if not params.crossval.enabled:
+        write_out_of_fold(OUT_OF_FOLD, rows[:0], np.empty((0, len(classes))), classes)
+        write_json(CROSSVAL, {"n": 0})
+        return
+    data = Embedded.of(embeddings, rows, classes)
+    fit = fit_of(params.train, len(classes), params.seed)
+    probabilities = cross_validate(data, len(classes), fit)
+    is_image = data.view == 0
+    write_out_of_fold(OUT_OF_FOLD, rows[is_image], probabilities, classes)
+    found = summary(data.labels[is_image], data.fold[is_image], probabilities, classes)
+    write_json(CROSSVAL, {"training": "head", "head_solver": params.train.head_solver} | found)
+
+
+if __name__ == "__main__":
+    run("crossval", main)
