@@ -10,15 +10,11 @@ from thaw.files import damage_explained
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
-def compile_model(
-    model: ov.Model | Path, precision: str, performance: str = "LATENCY"
-) -> ov.CompiledModel:
+def compile_model(model: ov.Model | Path, precision: str, requests: int = 1) -> ov.CompiledModel:
     """Compile a model, or an ONNX file, for this processor at "float32" or "bfloat16".
 
-    performance: LATENCY for one request at a time, THROUGHPUT for several at once.
-
-    Raises ThawError if the file is damaged, and if the processor has no bfloat16, because
-    emulation is slower than float32.
+    requests: how many may run at once; one alone gets all cores. Raises ThawError if the file is
+    damaged, and if the processor has no bfloat16, because emulation is slower than float32.
     """
     core = ov.Core()
     if isinstance(model, Path):
@@ -31,5 +27,7 @@ def compile_model(
             "bfloat16 needs a processor with bfloat16 instructions, and this one has none: set "
             "compute.precision to float32 and run the pipeline again"
         )
-    hints = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": performance}
+    hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
+    if requests > 1:
+        hints |= {"PERFORMANCE_HINT": "THROUGHPUT", "PERFORMANCE_HINT_NUM_REQUESTS": requests}
     return core.compile_model(model, "CPU", hints)

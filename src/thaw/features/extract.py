@@ -23,6 +23,7 @@ from thaw.parallel import batched, cores
 from thaw.runtime import compile_model
 
 BATCH = 32  # fixed, so that the values of a row do not depend on the number of rows
+REQUESTS = 4  # batches that run at once; each takes memory
 EMBEDDINGS_FILE, ACTIVATIONS_FILE = "embeddings.npy", "activations.npy"
 
 
@@ -62,7 +63,7 @@ class Engine:
     """
 
     def __init__(self, model: ov.Model, precision: str, dtype: str) -> None:
-        compiled = compile_model(model, precision, "THROUGHPUT")
+        compiled = compile_model(model, precision, REQUESTS)
         self.shape = tuple(side.get_length() for side in list(model.output().partial_shape)[1:])
         self.dtype = dtype
         self._blocks: dict[int, np.ndarray] = {}
