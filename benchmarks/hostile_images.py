@@ -414,6 +414,13 @@ def with_items(avif: bytes, count: int) -> bytes:
     return avif[:meta] + struct.pack(">I", total) + avif[meta + 4 : at] + box + avif[at + size :]
 
 
+def stated(avif: bytes, width: int, height: int) -> bytes:
+    """An AVIF that says that it has this size."""
+    parts = avif.split(b"ispe")
+    size = struct.pack(">III", 0, width, height)
+    return b"ispe".join([parts[0], *(size + part[12:] for part in parts[1:])])
+
+
 def photo(megapixels: float, mode: str = "RGB", seed: int = 0) -> Image.Image:
     """Noise, which compresses badly, of so many pixels, 4:3."""
     height = int((megapixels * 1e6 * 3 / 4) ** 0.5)
@@ -484,6 +491,9 @@ def large_others() -> Images:
         fast = {"speed": 10, "subsampling": "4:4:4", **TURNED}
         yield from largest(f"AVIF {mode}", saved("AVIF", mode, quality=1, **fast))
         yield f"20 MB of AVIF {mode}", close_to(20, photo(22, mode), "AVIF", **fast)
+    lying = "AVIF of 100 x 100, as it says"
+    yield lying, stated(encode(Image.new("RGB", (12_000, 12_000)), "AVIF", **fast), 100, 100)
+    yield from largest(lying, lambda most: stated(saved("AVIF", **fast)(most), 100, 100))
     kinds = (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "lzma", "jpeg")
     for mode, compression in product(("RGB", "RGBA", "F", "I", "CMYK", "LAB"), kinds):
         if compression != "jpeg" or mode in ("RGB", "CMYK"):

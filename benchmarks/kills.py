@@ -10,6 +10,7 @@ to start again.
 """
 
 import argparse
+import atexit
 import hashlib
 import os
 import random
@@ -55,6 +56,7 @@ class Repro:
                 stderr=log,
                 start_new_session=True,
             )
+        atexit.register(self.kill)  # so that an interrupted benchmark leaves nothing running
 
     def runs(self) -> bool:
         """Whether it has not ended."""

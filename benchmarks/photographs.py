@@ -1,13 +1,15 @@
 """Run and time the entire pipeline on real photographs, from the archive to the report.
 
-    python benchmarks/photographs.py ARCHIVE WEIGHTS_1.0 WEIGHTS_0.35
+    python benchmarks/photographs.py ARCHIVE WEIGHTS_1.0 WEIGHTS_0.35 [--against REVISION]
 
 ARCHIVE is a zip in the layout of the public cats-and-dogs archive; the weights are ImageNet files
 of MobileNetV2 without its top at 224 pixels. Works in a clone in a temporary folder. Prints a
 Markdown table: test accuracy with its 95 % interval, expected calibration error, wall time, and
-the peak memory of all processes together.
+the peak memory of all processes together. With --against, each row also runs in a clone of that
+revision, right after, and the table has its accuracy and seconds, and the ratio of the seconds.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -61,27 +63,39 @@ def memory_below(parent: int) -> int:
     return total
 
 
+def measure(folder: Path, settings: list[str]) -> tuple[dict[str, float], float, float]:
+    """Run the pipeline with a setup and params: its metrics, seconds, and peak memory in MiB."""
+    run(["thaw", "use", *settings], folder)
+    start = time.perf_counter()
+    peak = run(["dvc", "repro"], folder)
+    seconds = time.perf_counter() - start
+    return json.loads((folder / "metrics/eval.json").read_text()), seconds, peak
+
+
 def main() -> None:
     """Run all configurations and print the table."""
-    archive, wide, narrow = (str(Path(argument).resolve()) for argument in sys.argv[1:4])
-    files = {1.0: wide, 0.35: narrow}
-    folder = clone()
-    print("| what | test accuracy | 95 % interval | ECE | n | seconds | peak memory, MiB |")
-    print("|---|---|---|---|---|---|---|")
-    for what, setup, alpha, settings in RUNS:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("archive", "weights_wide", "weights_narrow"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--against", metavar="REVISION")
+    options = parser.parse_args()
+    files = {1.0: options.weights_wide.resolve(), 0.35: options.weights_narrow.resolve()}
+    folder, before = clone(), options.against and clone(options.against)
+    titles = ["what", "test accuracy", "95 % interval", "ECE", "n", "seconds", "peak memory, MiB"]
+    titles += [f"accuracy, {options.against}", "seconds", "ratio"] if before else []
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for what, setup, alpha, more in RUNS:
         weights = [f"base.weights={files[alpha]}", f"base.alpha={alpha}"] if alpha else []
-        source = f"data.source={archive}"
-        run(["thaw", "use", setup, source, *weights, *settings.split()], folder)
-        start = time.perf_counter()
-        peak = run(["dvc", "repro"], folder)
-        seconds = time.perf_counter() - start
-        result = json.loads((folder / "metrics/eval.json").read_text())
-        print(
-            f"| {what} | {result['accuracy']:.4f} "
-            f"| {result['accuracy_low']:.4f}–{result['accuracy_high']:.4f} "
-            f"| {result['ece']:.4f} | {result['n']} | {seconds:.0f} | {peak:.0f} |",
-            flush=True,
-        )
+        settings = [setup, f"data.source={options.archive.resolve()}", *weights, *more.split()]
+        found, seconds, peak = measure(folder, settings)
+        cells = [what, f"{found['accuracy']:.4f}"]
+        cells += [f"{found['accuracy_low']:.4f}–{found['accuracy_high']:.4f}"]
+        cells += [f"{found['ece']:.4f}", f"{found['n']}", f"{seconds:.0f}", f"{peak:.0f}"]
+        if before:
+            old, old_seconds, _ = measure(before, settings)
+            cells += [f"{old['accuracy']:.4f}", f"{old_seconds:.0f}"]
+            cells += [f"{seconds / old_seconds:.2f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

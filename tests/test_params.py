@@ -166,6 +166,7 @@ def test_a_whole_number_is_a_number():
             {"data__min_per_class": 20, "data__limit_per_class": 10},
             "data.limit_per_class must be at least 20, but is 10: raise it, or set ",
         ),
+        ({"compute__precision": "bfloat16"}, "compute.max_cpu_isa must be ALL for"),
         ({"data__layout": "csv"}, "data.layout must be auto or folders for the sample"),
         ({"data__table": "labels.csv"}, "data.table must be null without a table, that is for"),
         (

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from thaw import avif
+
 # Above these bounds a decoder's time is no longer set by pixels and bytes, but by its overhead
 # for each part. Photographs stay far below them.
 MAX_SEGMENTS = 1000  # of a JPEG
@@ -45,13 +47,14 @@ class Structure:
     complete: the file reaches the end that its format defines; bytes after it are allowed.
     Decoding alone does not tell: decoders stop at the last pixel, and libjpeg fills in missing
     ones. excess: the bound that the file exceeds, such as "segments: at most 1000". scans: of a
-    JPEG; end: where a JPEG ends, in bytes.
+    JPEG; end: where a JPEG ends, in bytes; pixels: of an AVIF, see thaw.avif.decoded_pixels.
     """
 
     complete: bool
     excess: str = ""
     scans: int = 1
     end: int = 0
+    pixels: int = 0
 
 
 def image_format(data: bytes) -> str | None:
@@ -182,23 +185,16 @@ def _palette_bytes(data: bytes, at: int) -> int:
 
 
 def _avif(data: bytes) -> Structure:
-    """Walk the boxes up to the last of those that every file has: its items and their data."""
-    found, at = set(), 0
-    while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if size == 1:
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
-        elif size == 0:  # up to the end of the file
-            size = len(data) - at
-        if kind == b"meta" and size > MAX_META_BYTES:
-            return Structure(False, f"bytes of metadata: at most {MAX_META_BYTES}")
-        if size < 8 or at + size > len(data):
-            return Structure(False)
-        found.add(kind)
-        if {b"meta", b"mdat"} <= found:
-            return Structure(True)
-        at += size
-    return Structure(False)
+    """Walk the boxes: every file has items and their data."""
+    found = set()
+    try:
+        for kind, start, end in avif.boxes(data, 0, len(data)):
+            found.add(kind)
+            if kind in (b"meta", b"moov") and end - start > MAX_META_BYTES:
+                return Structure(False, f"bytes of metadata: at most {MAX_META_BYTES}")
+        return Structure({b"meta", b"mdat"} <= found, pixels=avif.decoded_pixels(data))
+    except ValueError as excess:
+        return Structure(False, str(excess))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def check_limits(
     """
     if max(image.size) > MAX_SIDE:
         raise UnusableImage("too large", f"{max(image.size)} pixels long: at most {MAX_SIDE}")
-    megapixels = _pixels(image, file_format) / 1e6
+    megapixels = max(_pixels(image, file_format), structure.pixels) / 1e6
     memory, time = _cost(image, file_format, structure.scans)
     weight = max(1, memory / MEMORY, time / TIME)
     if megapixels * weight > max_megapixels:

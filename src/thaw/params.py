@@ -268,6 +268,16 @@ class Compute(Section):
     precision: Literal["float32", "bfloat16"]
     cache_dtype: Literal["float16", "float32"]  # of the stored activations
 
+    @model_validator(mode="after")
+    def _bfloat16_has_its_instructions(self) -> Self:
+        wrong = self.precision == "bfloat16" and self.max_cpu_isa != "ALL"
+        rule = (
+            "compute.max_cpu_isa must be ALL for compute.precision bfloat16, whose instructions "
+            f"are newer than {self.max_cpu_isa}"
+        )
+        _raise_if_any([rule] if wrong else [])
+        return self
+
 
 class Export(Section):
     """The bundle."""
