@@ -18,9 +18,10 @@ from time import perf_counter
 
 import numpy as np
 
-from thaw.features.extract import EMBEDDINGS_FILE, Engine, fingerprint_of, write_array
+from thaw.features.extract import Engine, write_array
 from thaw.features.graph import BackboneInfo, Graph
 from thaw.features.rows import Row
+from thaw.features.stored import EMBEDDINGS_FILE
 from thaw.images import decode
 from thaw.parallel import cores
 from thaw.params import Base
@@ -60,7 +61,7 @@ def decode_all(rows: list[Row]) -> np.ndarray:
 
 def embed(rows: list[Row], engine: Engine, info: BackboneInfo) -> None:
     """What the stage does: read, decode, run, write."""
-    fingerprint = fingerprint_of(info, "squash", "float32", "float16", pooling="average")
+    fingerprint = info.fingerprint("squash", "float32", "float16", pooling="average")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "embeddings", EMBEDDINGS_FILE)
         write_array(path, rows, engine, fingerprint, Path(folder, "checkpoint"))

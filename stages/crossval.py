@@ -5,7 +5,7 @@ import numpy as np
 from thaw.data.tables import read_classes
 from thaw.experiments.cross_validation import cross_validate, fit_of, summary, write_out_of_fold
 from thaw.features.embedded import Embedded
-from thaw.features.extract import read_embeddings
+from thaw.features.stored import read_embeddings
 from thaw.files import write_json
 from thaw.params import Params
 from thaw.paths import CROSSVAL, EMBEDDINGS, IMAGES, OUT_OF_FOLD

@@ -1,8 +1,9 @@
 """Run the entire base once over every training and validation image and view."""
 
-from thaw.features.extract import EMBEDDINGS_FILE, Engine, fingerprint_of, write_array
+from thaw.features.extract import Engine, write_array
 from thaw.features.graph import Graph
 from thaw.features.rows import Rows
+from thaw.features.stored import EMBEDDINGS_FILE
 from thaw.params import Params
 from thaw.paths import BASE, EMBEDDINGS, IMAGES, SPLIT, VIEWS
 from thaw.stage import checkpoint_dir, run
@@ -12,8 +13,8 @@ def main(params: Params) -> None:
     """Write data/embeddings."""
     pooling, compute = params.train.pooling, params.compute
     graph = Graph.open(BASE)
-    fingerprint = fingerprint_of(
-        graph.info, params.base.resize, compute.precision, compute.cache_dtype, pooling=pooling
+    fingerprint = graph.info.fingerprint(
+        params.base.resize, compute.precision, compute.cache_dtype, pooling=pooling
     )
     checkpoint = checkpoint_dir("embed", fingerprint | {"max_cpu_isa": compute.max_cpu_isa})
     engine = Engine(graph.embedder(pooling), compute.precision, compute.cache_dtype)

@@ -1,14 +1,9 @@
 """Run the frozen prefix once over every training and validation image and view."""
 
-from thaw.features.extract import (
-    ACTIVATIONS_FILE,
-    Engine,
-    fingerprint_of,
-    write_array,
-    write_nothing,
-)
+from thaw.features.extract import Engine, write_array, write_nothing
 from thaw.features.graph import Graph
 from thaw.features.rows import Rows
+from thaw.features.stored import ACTIVATIONS_FILE
 from thaw.params import Params
 from thaw.paths import BASE, FEATURES, IMAGES, SPLIT, VIEWS
 from thaw.stage import checkpoint_dir, run
@@ -19,8 +14,8 @@ def main(params: Params) -> None:
     compute = params.compute
     graph = Graph.open(BASE)
     cut = graph.info.cut(params.train.freeze_till)
-    fingerprint = fingerprint_of(
-        graph.info, params.base.resize, compute.precision, compute.cache_dtype, cut=cut
+    fingerprint = graph.info.fingerprint(
+        params.base.resize, compute.precision, compute.cache_dtype, cut=cut
     )
     if cut == graph.info.layers:
         write_nothing(FEATURES, fingerprint)

@@ -14,7 +14,7 @@ with quiet_import():
     import tensorflow as tf
 
 from thaw.data.tables import read_classes
-from thaw.features.extract import Features, check_fingerprint, fingerprint_of
+from thaw.features.stored import Features, check_fingerprint
 from thaw.model.fuse_bn import fuse_bn
 from thaw.model.network import build_classifier, build_head, split_backbone
 from thaw.model.saved import save_model
@@ -39,8 +39,7 @@ def main(params: Params) -> None:
     settings, compute = params.train, params.compute
     parts = split_backbone(params.base, settings.freeze_till, settings.pooling)
     features = Features.open(EMBEDDINGS, FEATURES)
-    fingerprint = fingerprint_of(
-        parts.info,
+    fingerprint = parts.info.fingerprint(
         params.base.resize,
         compute.precision,
         compute.cache_dtype,

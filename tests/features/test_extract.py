@@ -18,18 +18,15 @@ from PIL import Image
 from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.features import rows as rows_module
-from thaw.features.extract import (
-    ACTIVATIONS_FILE,
-    EMBEDDINGS_FILE,
-    Engine,
-    Features,
-    check_fingerprint,
-    fingerprint_of,
-    write_array,
-    write_nothing,
-)
+from thaw.features.extract import Engine, write_array, write_nothing
 from thaw.features.graph import Graph
 from thaw.features.rows import Row, read_listing, shards
+from thaw.features.stored import (
+    ACTIVATIONS_FILE,
+    EMBEDDINGS_FILE,
+    Features,
+    check_fingerprint,
+)
 from thaw.images import decode
 from thaw.model.freeze import backbone_info
 from thaw.model.network import as_graph, pool
@@ -73,14 +70,14 @@ def folder(tmp_path, monkeypatch):
 
 
 def embed(folder, graph, pooling="average", rows=ROWS):
-    fingerprint = fingerprint_of(graph.info, "squash", "float32", "float32", pooling=pooling)
+    fingerprint = graph.info.fingerprint("squash", "float32", "float32", pooling=pooling)
     engine = Engine(graph.embedder(pooling), "float32", "float32")
     write_array(folder / EMBEDDINGS_FILE, rows, engine, fingerprint, Path("embedding"))
 
 
 def extract(folder, graph, freeze_till, resize="squash", rows=ROWS):
     cut = graph.info.cut(freeze_till)
-    fingerprint = fingerprint_of(graph.info, resize, "float32", "float32", cut=cut)
+    fingerprint = graph.info.fingerprint(resize, "float32", "float32", cut=cut)
     if cut == graph.info.layers:
         write_nothing(folder, fingerprint)
     else:
@@ -296,7 +293,7 @@ def test_activations_that_do_not_fit_float16_are_refused():
 def test_another_cut_or_other_weights_are_refused_by_name(folder, graph):
     written = write(folder, graph, 60)
     other = backbone_info(seeded_base(MOBILENET, seed=2))
-    expected = fingerprint_of(other, "squash", "float32", "float32", cut=other.cut(100))
+    expected = other.fingerprint("squash", "float32", "float32", cut=other.cut(100))
     with pytest.raises(ThawError, match=r"has weights .* cut") as refused:
         check_fingerprint(expected, written.fingerprint, "data/features")
     assert "dvc repro" in str(refused.value)

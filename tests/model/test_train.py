@@ -13,7 +13,8 @@ import tensorflow as tf
 from bases import MOBILENET, seeded_split
 
 from thaw.errors import ThawError
-from thaw.features.extract import Engine, Features
+from thaw.features.extract import Engine
+from thaw.features.stored import Features
 from thaw.model import checkpoint
 from thaw.model.freeze import freeze
 from thaw.model.network import as_graph, build_classifier, build_head

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -15,45 +14,14 @@ from tqdm import tqdm
 
 from thaw.errors import ThawError
 from thaw.features.array_file import ArrayFile
-from thaw.features.graph import BackboneInfo
-from thaw.features.rows import Row, Rows, Shard, read_listing, shards
-from thaw.files import atomic_write, damage_explained, read_json, write_json
+from thaw.features.rows import Row, Rows, Shard, shards
+from thaw.files import atomic_write, write_json
 from thaw.images import decode
 from thaw.parallel import batched, cores
 from thaw.runtime import compile_model
 
 BATCH = 32  # fixed, so that the values of a row do not depend on the number of rows
 REQUESTS = 4  # batches that run at once; each takes memory
-EMBEDDINGS_FILE, ACTIVATIONS_FILE = "embeddings.npy", "activations.npy"
-
-
-def fingerprint_of(
-    info: BackboneInfo, resize: str, precision: str, cache_dtype: str, **output: Any
-) -> dict[str, Any]:
-    """What a stored array depends on, apart from the rows; see `check_fingerprint`.
-
-    output: `pooling` for embeddings, `cut` for activations.
-    """
-    return {
-        "base": info.name,
-        "weights": info.weights,
-        "image_size": info.image_size,
-        "resize": resize,
-        **output,
-        "precision": precision,
-        "cache_dtype": cache_dtype,
-    }
-
-
-def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], source: str) -> None:
-    """Raise ThawError unless `found`, read from `source`, has the values of `expected`."""
-    different = [key for key in expected if expected[key] != found.get(key)]
-    if different:
-        detail = ", ".join(f"{key} {found.get(key)!r}, not {expected[key]!r}" for key in different)
-        raise ThawError(
-            f"{source} must match the network that uses it, but has {detail}: run `dvc repro` so "
-            "that every stage runs with the same params"
-        )
 
 
 class Engine:
@@ -147,47 +115,3 @@ def write_nothing(folder: Path, fingerprint: dict[str, Any]) -> None:
         temporary.mkdir()
         why = {"activations": "none: the entire base is frozen, so training needs embeddings only"}
         write_json(temporary / "fingerprint.json", fingerprint | why)
-
-
-def read_fingerprint(folder: Path) -> dict[str, Any]:
-    """Read the fingerprint of embeddings or activations; see `fingerprint_of`."""
-    return read_json(folder / "fingerprint.json", ["image_size", "resize"])
-
-
-@dataclass(frozen=True)
-class Features:
-    """Embeddings and activations of the same rows. The arrays are memory-mapped, not read."""
-
-    embeddings: np.ndarray  # (rows, V)
-    activations: np.ndarray | None  # (rows, …); None if the entire base is frozen
-    rows: pd.DataFrame  # name, view, label, split, fold
-    fingerprint: dict[str, Any]  # that of the embeddings and that of the activations
-
-    @classmethod
-    def open(cls, embedded: Path, extracted: Path) -> "Features":
-        """Open data/embeddings and data/features. ThawError if they are not of the same rows."""
-        embeddings, rows = read_embeddings(embedded)
-        of_embeddings = read_fingerprint(embedded)
-        of_activations, activations = read_fingerprint(extracted), extracted / ACTIVATIONS_FILE
-        common = {key: of_embeddings[key] for key in of_embeddings if key in of_activations}
-        check_fingerprint(common, of_activations, str(extracted))
-        return cls(
-            embeddings,
-            _map_array(activations, len(rows)) if activations.exists() else None,
-            rows,
-            of_embeddings | of_activations,
-        )
-
-
-def read_embeddings(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """The embeddings (rows, V), memory-mapped, and name, view, label, split and fold of each."""
-    rows = read_listing(folder)
-    return _map_array(folder / EMBEDDINGS_FILE, len(rows)), rows
-
-
-def _map_array(path: Path, count: int) -> np.ndarray:
-    with damage_explained(path):
-        array = np.load(path, mmap_mode="r")
-        if len(array) != count or array.offset + array.nbytes != path.stat().st_size:
-            raise ValueError(f"it must hold as many rows as rows.csv, {count}, and no more")
-    return array

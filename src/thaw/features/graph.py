@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 from openvino import opset13 as opset
@@ -42,6 +43,23 @@ class BackboneInfo:
         """The last cut point <= `freeze_till`; 0 and 1 stand for the images themselves."""
         frozen = self.frozen_layers(freeze_till)
         return max((point for point in self.cut_points if point <= frozen), default=0)
+
+    def fingerprint(
+        self, resize: str, precision: str, cache_dtype: str, **output: Any
+    ) -> dict[str, Any]:
+        """What a stored array depends on, apart from the rows.
+
+        output: `pooling` for embeddings, `cut` for activations.
+        """
+        return {
+            "base": self.name,
+            "weights": self.weights,
+            "image_size": self.image_size,
+            "resize": resize,
+            **output,
+            "precision": precision,
+            "cache_dtype": cache_dtype,
+        }
 
 
 @dataclass(frozen=True)

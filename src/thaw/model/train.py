@@ -17,8 +17,8 @@ import tensorflow as tf
 from thaw.errors import ThawError
 from thaw.features.adam_head import batch_orders
 from thaw.features.embedded import Embedded, class_indices, log_losses
-from thaw.features.extract import Features
 from thaw.features.linear_head import LinearHead, solve
+from thaw.features.stored import Features
 from thaw.files import atomic_write, write_json
 from thaw.model.checkpoint import (
     Checkpointer,
