@@ -51,12 +51,8 @@ def main(params: Params) -> None:
     head = build_head(parts.embedding_size, settings.hidden_units, settings.dropout, len(classes))
     model = build_classifier(parts.base, params.base.name, settings.pooling, head)
     phases = plan_phases(parts, head, features, classes, settings)
-    state = {
-        "seed": params.seed,
-        "train": settings.model_dump(),
-        "compute": compute.model_dump(),
-        "features": features.fingerprint,
-    }
+    state = {"seed": params.seed, "features": features.fingerprint}
+    state |= {"train": settings.model_dump(), "compute": compute.model_dump()}
     checkpoint = checkpoint_dir("train", state)
     if settings.head_solver == "lbfgs":
         solve_head(phases, features, classes, checkpoint)

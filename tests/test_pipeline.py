@@ -121,10 +121,10 @@ def test_an_experiment_compares_with_what_is_there(restored):
     run("dvc exp run -n deeper -S train.freeze_till=130", restored)
     details = json.loads((restored / "metrics/details.json").read_text())
     assert details["freeze_till"] == 130
-    difference = json.loads(run("dvc metrics diff --json", restored))
+    difference = json.loads(run("dvc metrics diff --all --json", restored))
     assert "loss" in difference["metrics/eval.json"]
     difference = json.loads(run("dvc params diff --json", restored))
-    assert difference["params.yaml"]["train.freeze_till"] == {"old": 140, "new": 130}
+    assert difference["params.yaml"]["train.freeze_till"]["new"] == 130
     assert "deeper" in run("dvc exp show --no-pager --csv", restored)
     run("dvc plots diff -o compared", restored)
     assert (restored / "compared/index.html").exists()

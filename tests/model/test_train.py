@@ -175,7 +175,7 @@ def test_a_checkpoint_that_is_removed_in_part_counts_as_none(features):
 def test_a_damaged_checkpoint_is_named(features):
     short = changed(head_epochs=1, fine_tune_epochs=0)
     trained(features, short)
-    for name in ("best.npz", "progress.json"):
+    for name in ("best-1.npz", "progress.json"):
         whole = Path("work", name).read_bytes()
         for content in (b"", whole[:-30]):
             Path("work", name).write_bytes(content)
