@@ -3,7 +3,15 @@
 import numpy as np
 
 from thaw.data.tables import read_classes
-from thaw.experiments.cross_validation import cross_validate, fit_of, summary, write_out_of_fold
+from thaw.experiments.cross_validation import (
+    Fit,
+    cross_validate,
+    solved,
+    summary,
+    trained,
+    write_out_of_fold,
+)
+from thaw.features.adam_head import AdamSettings
 from thaw.features.embedded import Embedded
 from thaw.features.stored import read_embeddings
 from thaw.files import write_json
@@ -26,12 +34,29 @@ def main(params: Params) -> None:
         write_json(CROSSVAL, {"n": 0})
         return
     data = Embedded.of(embeddings, rows, classes)
-    fit = fit_of(params.train, len(classes), params.seed)
-    probabilities = cross_validate(data, len(classes), fit)
+    probabilities = cross_validate(data, len(classes), head_phase(params, len(classes)))
     is_image = data.view == 0
     write_out_of_fold(OUT_OF_FOLD, rows[is_image], probabilities, classes)
     found = summary(data.labels[is_image], data.fold[is_image], probabilities, classes)
     write_json(CROSSVAL, {"training": "head", "head_solver": params.train.head_solver} | found)
+
+
+def head_phase(params: Params, classes: int) -> Fit:
+    """How the head phase trains a head."""
+    train = params.train
+    if train.head_solver == "lbfgs":
+        return solved
+    settings = AdamSettings(
+        train.hidden_units,
+        train.dropout,
+        train.head_epochs,
+        train.head_learning_rate,
+        train.weight_decay,
+        train.batch_size,
+        train.patience,
+        params.seed,
+    )
+    return trained(settings, classes)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ with quiet_import():
 from thaw.data.tables import read_classes
 from thaw.features.stored import Features, check_fingerprint
 from thaw.model.fuse_bn import fuse_bn
-from thaw.model.network import build_classifier, build_head, split_backbone
+from thaw.model.network import SplitBackbone, build_classifier, build_head, split_backbone
 from thaw.model.saved import save_model
 from thaw.model.to_onnx import write_onnx
 from thaw.model.train import plan_phases, solve_head, train, write_result
@@ -38,15 +38,7 @@ def main(params: Params) -> None:
     tf.config.experimental.enable_op_determinism()
     settings, compute = params.train, params.compute
     parts = split_backbone(params.base, settings.freeze_till, settings.pooling)
-    features = Features.open(EMBEDDINGS, FEATURES)
-    fingerprint = parts.info.fingerprint(
-        params.base.resize,
-        compute.precision,
-        compute.cache_dtype,
-        pooling=settings.pooling,
-        cut=parts.cut,
-    )
-    check_fingerprint(fingerprint, features.fingerprint, f"{EMBEDDINGS} and {FEATURES}")
+    features = open_features(params, parts)
     classes = read_classes(IMAGES)
     head = build_head(parts.embedding_size, settings.hidden_units, settings.dropout, len(classes))
     model = build_classifier(parts.base, params.base.name, settings.pooling, head)
@@ -63,6 +55,20 @@ def main(params: Params) -> None:
     write_onnx(CLASSIFIER, fused, settings.pooling)
     write_result(TRAIN, progress, parts, model, features.fingerprint)
     shutil.rmtree(checkpoint)
+
+
+def open_features(params: Params, parts: SplitBackbone) -> Features:
+    """Embeddings and activations, checked to be those of this base, cut as it is."""
+    features, compute = Features.open(EMBEDDINGS, FEATURES), params.compute
+    expected = parts.info.fingerprint(
+        params.base.resize,
+        compute.precision,
+        compute.cache_dtype,
+        pooling=params.train.pooling,
+        cut=parts.cut,
+    )
+    check_fingerprint(expected, features.fingerprint, f"{EMBEDDINGS} and {FEATURES}")
+    return features
 
 
 if __name__ == "__main__":

@@ -117,6 +117,9 @@ def test_packages_hold_nothing_but_their_docstring():
         assert len(body) == 1 and ast.get_docstring(ast.parse(path.read_text())), path
 
 
+RUN_NETWORKS = ("embed", "features", "train", "evaluate", "explain")
+
+
 @pytest.mark.parametrize("stage", PIPELINE["stages"])
 def test_a_stage_runs_its_script(stage):
     words = shlex.split(PIPELINE["stages"][stage]["cmd"])
@@ -126,7 +129,7 @@ def test_a_stage_runs_its_script(stage):
     assert environment[:2] == ["env", "PYTHONPATH=src"]
     # What runs a network may use no newer instructions, for equal digits on all processors.
     isa = "ONEDNN_MAX_CPU_ISA=${compute.max_cpu_isa}"
-    assert (isa in environment) == (stage in ("features", "train", "evaluate", "explain"))
+    assert (isa in environment) == (stage in RUN_NETWORKS)
     assert set(environment[2:]) <= {isa} or stage == "train"
     # tf2onnx iterates over sets of names, so its output depends on Python's hash seed.
     assert stage != "train" or "PYTHONHASHSEED=0" in environment

@@ -5,23 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from project import ROOT
 
 from thaw.evaluate.metrics import accuracy, loss
 from thaw.experiments.cross_validation import (
     cross_validate,
-    fit_of,
+    solved,
     summary,
+    trained,
     write_out_of_fold,
 )
+from thaw.features.adam_head import AdamSettings
 from thaw.features.embedded import Embedded
-from thaw.params import load
 
-SETTINGS = load(ROOT / "params.yaml").train.model_copy(update={"hidden_units": []})
-SOLVERS = {
-    "lbfgs": SETTINGS.model_copy(update={"head_solver": "lbfgs"}),
-    "adam": SETTINGS.model_copy(update={"head_learning_rate": 0.1, "batch_size": 8}),
-}
+ADAM = AdamSettings([], 0.3, 6, 0.1, 0.0, batch_size=8, patience=5, seed=5)
+FITS = {"lbfgs": solved, "adam": trained(ADAM, 2)}
 CLASSES = ["Cat", "Dog"]
 
 
@@ -40,9 +37,9 @@ def data():
     )
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", FITS)
 def test_the_label_of_an_image_does_not_reach_its_own_prediction(data, solver):
-    fit = fit_of(SOLVERS[solver], 2, seed=5)
+    fit = FITS[solver]
     found = cross_validate(data, 2, fit)
     labels, fold = data.labels[:60], data.fold[:60]
     assert (found.argmax(axis=1) == labels).mean() > 0.8
@@ -53,9 +50,9 @@ def test_the_label_of_an_image_does_not_reach_its_own_prediction(data, solver):
         assert not np.array_equal(other[fold != left_out], found[fold != left_out])
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", FITS)
 def test_a_view_does_not_reach_the_prediction_of_its_image(data, solver):
-    fit = fit_of(SOLVERS[solver], 2, seed=5)
+    fit = FITS[solver]
     found = cross_validate(data, 2, fit)
     embeddings = data.embeddings.copy()
     views = (data.view == 1) & (data.fold == 2)
@@ -67,7 +64,7 @@ def test_a_view_does_not_reach_the_prediction_of_its_image(data, solver):
 
 def test_adam_depends_on_the_seed_and_on_nothing_else(data):
     one, again, other = (
-        cross_validate(data, 2, fit_of(SOLVERS["adam"], 2, seed)) for seed in (1, 1, 2)
+        cross_validate(data, 2, trained(replace(ADAM, seed=seed), 2)) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
@@ -75,7 +72,7 @@ def test_adam_depends_on_the_seed_and_on_nothing_else(data):
 
 def test_the_summary_is_mean_and_deviation_over_the_folds(data):
     truth, fold = data.labels[:60], data.fold[:60]
-    found = cross_validate(data, 2, fit_of(SOLVERS["lbfgs"], 2, seed=5))
+    found = cross_validate(data, 2, solved)
     result = summary(truth, fold, found, CLASSES)
     assert (result["n"], result["folds"]) == (60, 4)
     for metric, name in ((accuracy, "accuracy"), (loss, "loss")):
@@ -86,7 +83,7 @@ def test_the_summary_is_mean_and_deviation_over_the_folds(data):
 
 
 def test_a_metric_that_a_fold_does_not_define_is_left_out(data):
-    found = cross_validate(data, 2, fit_of(SOLVERS["lbfgs"], 2, seed=5))
+    found = cross_validate(data, 2, solved)
     alike = np.where(data.fold[:60] == 1, 0, data.labels[:60])
     assert set(summary(alike, data.fold[:60], found, CLASSES)) == {
         *("n", "folds", "accuracy", "loss")

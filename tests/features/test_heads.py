@@ -5,18 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from project import ROOT
 
 from thaw.errors import ThawError
 from thaw.features import adam_head
-from thaw.features.adam_head import DenseHead, train_head
+from thaw.features.adam_head import AdamSettings, DenseHead, train_head
 from thaw.features.embedded import Embedded, class_indices
 from thaw.features.linear_head import choose_strength, solve
 from thaw.model.network import build_head
 from thaw.model.train import Adam, ArrayDataset, batches
-from thaw.params import load
 
-SETTINGS = load(ROOT / "params.yaml").train
+SETTINGS = AdamSettings([], 0.0, 4, 0.01, 0.05, batch_size=16, patience=9, seed=6)
 
 
 def examples(classes=3, count=120, seed=0):
@@ -106,10 +104,6 @@ def test_an_unknown_label_is_named():
 def test_adam_in_numpy_is_adam_in_keras(hidden_units):
     data = examples()
     train, val = data.where(data.fold > 0), data.where(data.fold == 0)
-    settings = SETTINGS.model_copy(
-        update={"dropout": 0.0, "head_epochs": 4, "weight_decay": 0.05, "batch_size": 16}
-        | {"head_learning_rate": 0.01, "patience": 9}
-    )
     head = DenseHead.initial([10, *hidden_units, 3], seed=4)
     model = build_head(10, hidden_units, 0.0, 3)
     model.set_weights(head.weights)
@@ -117,7 +111,7 @@ def test_adam_in_numpy_is_adam_in_keras(hidden_units):
     rows = np.arange(len(train.labels))
     order = batches(ArrayDataset(train.embeddings, rows, train.labels), 16, seed=6)
     model.fit(order, epochs=4, shuffle=False, verbose=0)
-    found = train_head(head, train, val, settings, seed=6)
+    found = train_head(head, train, val, SETTINGS)
     assert found.weights[0] is not head.weights[0]
     for expected, weight in zip(model.get_weights(), head.weights, strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-5)
@@ -145,21 +139,20 @@ def test_dropped_units_have_no_gradient_and_the_others_a_larger_one():
 
 def test_the_head_of_the_best_epoch_on_validation_is_returned():
     data = examples()
+    data = replace(data, embeddings=(data.embeddings - 5) / 3)
     train, val = data.where(data.fold > 0), data.where(data.fold == 0)
     wrong = replace(val, labels=(val.labels + 1) % 3)  # learning makes validation worse
-    settings = SETTINGS.model_copy(update={"head_learning_rate": 0.01, "dropout": 0.0})
     losses = []
     for epochs in (1, 50):
-        changed = settings.model_copy(update={"head_epochs": epochs, "patience": 2})
-        found = train_head(DenseHead.initial([10, 3], seed=1), train, wrong, changed, seed=2)
+        settings = replace(SETTINGS, epochs=epochs, patience=2)
+        found = train_head(DenseHead.initial([10, 3], seed=1), train, wrong, settings)
         losses.append(adam_head.log_losses(found.probabilities(wrong.embeddings), wrong.labels))
     np.testing.assert_array_equal(*losses)
 
 
 def test_a_loss_that_is_not_finite_is_one_line():
     data = examples()
-    settings = SETTINGS.model_copy(update={"head_learning_rate": 1.0})
     head = DenseHead.initial([10, 3], seed=1)
     data.embeddings[0, 0] = np.nan
     with pytest.raises(ThawError, match=r"must be finite.* epoch 1"):
-        train_head(head, data, data, settings, seed=2)
+        train_head(head, data, data, SETTINGS)

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from thaw.evaluate.metrics import accuracy, loss, per_class, ranking
-from thaw.features.adam_head import DenseHead, train_head
+from thaw.features.adam_head import AdamSettings, DenseHead, train_head
 from thaw.features.embedded import Embedded
 from thaw.features.linear_head import solve
 from thaw.files import atomic_write
-from thaw.params import Train
 
 METRICS = ("accuracy", "loss", "roc_auc", "f1")  # as in metrics/eval.json
 
@@ -27,21 +26,21 @@ class Head(Protocol):
 Fit = Callable[[Embedded, int], Head]  # the rows of the other folds, and the fold left out
 
 
-def fit_of(settings: Train, classes: int, seed: int) -> Fit:
-    """How the head phase trains, for `cross_validate`.
+def solved(rest: Embedded, fold: int) -> Head:
+    """The solved head; its strength is chosen on the remaining folds."""
+    return solve(rest)
 
-    `lbfgs` chooses its strength on the remaining folds. `adam` chooses its best epoch on the fold
-    after the one left out, as the head phase does on val.
-    """
-    if settings.head_solver == "lbfgs":
-        return lambda rest, fold: solve(rest)
+
+def trained(settings: AdamSettings, classes: int) -> Fit:
+    """The head trained with Adam; its best epoch is chosen on the fold after the one left out."""
 
     def fit(rest: Embedded, fold: int) -> Head:
         others = np.unique(rest.fold)
         following = others[others > fold]
         train, val = rest.leave_out(following[0] if len(following) else others[0])
         sizes = [rest.embeddings.shape[1], *settings.hidden_units, classes]
-        return train_head(DenseHead.initial(sizes, [seed, fold]), train, val, settings, seed)
+        head = DenseHead.initial(sizes, [settings.seed, fold])
+        return train_head(head, train, val, settings)
 
     return fit
 

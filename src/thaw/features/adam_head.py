@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from thaw.errors import ThawError
 from thaw.features.embedded import Embedded, log_losses, softmax
-from thaw.params import Train
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults
 
@@ -98,16 +98,31 @@ class Adam:
             weight -= rate * first / (np.sqrt(second) + np.float32(EPSILON))
 
 
+@dataclass(frozen=True)
+class AdamSettings:
+    """Those of the head phase, and the seed of its shuffling and dropout."""
+
+    hidden_units: list[int]
+    dropout: float
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    patience: int
+    seed: int
+
+
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as in `thaw.features.linear_head`
 def train_head(
-    head: DenseHead, train: Embedded, val: Embedded, settings: Train, seed: int
+    head: DenseHead, train: Embedded, val: Embedded, settings: AdamSettings
 ) -> DenseHead:
     """Train `head` in place as the head phase does, and return that of the best epoch on `val`.
 
-    seed: for shuffling and dropout. Raises ThawError if a validation loss is not finite.
+    Raises ThawError if a validation loss is not finite.
     """
-    optimiser = Adam(settings.head_learning_rate, settings.weight_decay)
+    optimiser, seed = Adam(settings.learning_rate, settings.weight_decay), settings.seed
     best, best_epoch, lowest = head, 0, float("inf")
-    for epoch in range(settings.head_epochs):
+    for epoch in range(settings.epochs):
         rng = np.random.default_rng([seed, epoch, 1])
         for rows in batch_orders(len(train.labels), settings.batch_size, seed, epoch):
             shape = (len(rows), len(head.weights[-2]))

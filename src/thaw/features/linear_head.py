@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from thaw.errors import ThawError
 from thaw.features.embedded import Embedded, log_losses, softmax
@@ -24,12 +25,14 @@ class LinearHead:
         return softmax(embeddings.astype(np.float32) @ self.kernel + self.bias)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def solve(data: Embedded) -> LinearHead:
     """Fit multinomial logistic regression on standardised embeddings, as one dense layer.
 
     The strength C is the best on images of folds left out, by log loss; an image and its views
-    are left out together. Deterministic. Raises ThawError if a class is in one fold only, and
-    would be missing where that is left out.
+    are left out together. Runs on one core, because on matrices of this size BLAS spends its time
+    waiting for threads; so digits do not depend on their number. Raises ThawError if a class is in
+    one fold only, and would be missing where that is left out.
     """
     strength = choose_strength(data)
     mean, deviation = _moments(data.embeddings)
