@@ -82,6 +82,6 @@ def _model(strength: float) -> LogisticRegression:
 
 def _moments(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column, float32; 1 for a constant column."""
-    mean, deviation = (f(embeddings, axis=0, dtype=np.float64) for f in (np.mean, np.std))
-    deviation[deviation == 0] = 1
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    mean = embeddings.mean(axis=0, dtype=np.float64)
+    deviation = embeddings.std(axis=0, dtype=np.float64)
+    return mean.astype(np.float32), np.where(deviation == 0, 1, deviation).astype(np.float32)
