@@ -22,8 +22,10 @@ EXPLAIN = Path("outputs/explain")
 
 METRICS = Path("metrics")
 EVAL_METRICS = Path("metrics/eval.json")
+CROSSVAL_METRICS = Path("metrics/crossval.json")
 PLOTS = Path("plots")
 
 CHECKPOINTS = Path(".thaw/checkpoints")
 DOWNLOADS = Path(".thaw/downloads")
 LOGS = Path("logs")
+SWEEP = Path(".thaw/sweep")

@@ -1,0 +1,1 @@
+"""Experiments: many points of a grid, run and compared."""

@@ -1,0 +1,48 @@
+"""Git, for experiments: run it, read files of a revision, and what experiments there are."""
+
+import subprocess
+from pathlib import Path
+
+from thaw.errors import ThawError
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run Git in a folder; what it prints. ThawError with its message if it fails."""
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True)
+    if done.returncode:
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise ThawError(
+            f"an experiment needs a Git repository with a commit and a user name, but git "
+            f"{words[0]} says: {reason}"
+        )
+    return done.stdout.removesuffix("\n")
+
+
+def snapshot(folder: Path) -> tuple[str, str]:
+    """The last commit, and one of the tracked files as they are, which changes nothing."""
+    git(folder, "var", "GIT_COMMITTER_IDENT")
+    head = git(folder, "rev-parse", "HEAD")
+    return head, git(folder, "stash", "create") or head
+
+
+def reference(baseline: str, name: str) -> str:
+    """The reference of an experiment, as DVC names it."""
+    return f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}"
+
+
+def list_experiments(folder: Path, baseline: str) -> set[str]:
+    """Names of the experiments that start at a commit."""
+    pattern = reference(baseline, "").rstrip("/")
+    names = git(folder, "for-each-ref", "--format=%(refname:lstrip=4)", pattern)
+    return set(names.splitlines())
+
+
+def read_file(folder: Path, revision: str, path: Path) -> str | None:
+    """The text of a file at a revision; None if it has none."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), "show", f"{revision}:{path.as_posix()}"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    return done.stdout if done.returncode == 0 else None
