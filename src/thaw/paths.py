@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+LOCK = Path("dvc.lock")
+
+DATA = Path("data")
 IMAGES = Path("data/images.parquet")
 INGEST_SUMMARY = Path("data/ingest.json")
 INVENTORY = Path("data/inventory.csv")
@@ -29,3 +32,6 @@ CHECKPOINTS = Path(".thaw/checkpoints")
 DOWNLOADS = Path(".thaw/downloads")
 LOGS = Path("logs")
 SWEEP = Path(".thaw/sweep")
+SWEEP_RUNS = Path(".thaw/sweep/runs")
+SWEEP_SHARED = Path(".thaw/sweep/shared")
+SWEEP_LOGS = Path(".thaw/sweep/logs")

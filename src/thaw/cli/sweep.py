@@ -19,16 +19,19 @@ MOST_ROWS = 40  # of the table of points
 
 def sweep(
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE,VALUE...",
+            metavar="[KEY=VALUE,VALUE...]...",
             help="Params and their values, such as seed=0,1,2 or train.hidden_units=[32],[64,32].",
         ),
-    ],
+    ] = None,
     time: Annotated[
         str | None, typer.Option(help="Start no further point after this time, such as 90s or 10m.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Points that run at the same time.")] = 1,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Run nothing, and delete what only sweeps needed.")
+    ] = False,
 ) -> None:
     """Run every combination of the values as a DVC experiment, and name the best.
 
@@ -37,9 +40,18 @@ def sweep(
     continues after an interruption. The best is chosen without a look at test. Exit code 1 if a
     point failed.
 
+    `--clean` deletes the views, embeddings and activations of former sweeps from DVC's cache,
+    unless something else names them: `dvc exp apply` the chosen point first. The experiments stay,
+    and `dvc repro` makes their data again.
+
     Examples: `thaw sweep train.freeze_till=all,143,116 seed=0,1,2` · `thaw sweep augment.views=0,2
     --time 10m --jobs 2`
     """
+    if clean == bool(words):
+        raise typer.BadParameter("a sweep must be given either keys with values or --clean")
+    if clean:
+        _clean()
+        return
     from thaw.experiments.grid import read_grid
     from thaw.experiments.results import Scoreboard
     from thaw.experiments.sweep import make_plan, only_sweep
@@ -47,7 +59,7 @@ def sweep(
     seconds = _seconds(time)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as by Ctrl-C
     with only_sweep():
-        plan = make_plan(read_grid(words))
+        plan = make_plan(read_grid(words or []))
         _show_plan(plan)
         board = Scoreboard(Path.cwd(), plan.snapshot[0], plan.points)
         outcomes, is_interrupted = _run(plan, board, jobs, seconds)
@@ -55,6 +67,14 @@ def sweep(
     _report(plan, board.ranking(), failed)
     if is_interrupted or failed:
         raise typer.Exit(130 if is_interrupted else 1)
+
+
+def _clean() -> None:
+    from thaw.experiments.clean import clean_sweeps
+    from thaw.experiments.sweep import only_sweep
+
+    with only_sweep():
+        typer.echo(f"{clean_sweeps() / 1e6:,.1f} MB are free again")
 
 
 def _seconds(text: str | None) -> float | None:

@@ -24,6 +24,7 @@ LOCAL_PATHS = ("watch", "watch_table", "source", "table")  # of data, that Git m
 # Outs are linked to the cache where that is possible, so that a copy needs no space.
 LINKS = "reflink,hardlink,symlink,copy"
 SECONDS_TO_END = 10.0
+MESSAGE = "thaw sweep:"  # of the commits of experiments
 
 
 def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str]:
@@ -71,10 +72,10 @@ class Checkout:
 
     def __init__(self, root: Path, folder: Path, snapshot: tuple[str, str], shared: Path) -> None:
         self._root, self._folder = root, folder
-        self._baseline, revision = snapshot
+        self._baseline, tree = snapshot
         git(root, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(folder))
         git(folder, "update-ref", "--no-deref", "HEAD", self._baseline)
-        git(folder, "read-tree", "--reset", "-u", revision)
+        git(folder, "read-tree", "--reset", "-u", tree)
         for key in ("user.name", "user.email"):
             git(folder, "config", key, _identity(root)[key])
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +86,7 @@ class Checkout:
         self._link_folders(shared)
 
     def run(self, point: Point, before: dict[str, Any], log: Path) -> bool:
-        """Run the pipeline at a point and record it as an experiment; whether that succeeded.
+        """Run the pipeline at a point; whether that succeeded.
 
         before: the params of the snapshot. log: where what the stages print goes.
         """
@@ -103,21 +104,24 @@ class Checkout:
             )
         if self._is_stopped:
             self.stop()
-        return self._process.wait() == 0
+        return self._process.wait() == 0 and not self._is_stopped
 
     def stop(self) -> None:
-        """End what runs here, with all that it started; nothing runs here afterwards."""
+        """End what runs here, with all that it started. Nothing is recorded from here afterwards.
+
+        A stage outlives a killed DVC, so each process is ended.
+        """
         self._is_stopped = True
         if self._process and self._process.poll() is None:
             with suppress(psutil.NoSuchProcess):
-                process = psutil.Process(self._process.pid)
-                family = [process, *process.children(recursive=True)]
-                for member in family:
+                stages = psutil.Process(self._process.pid).children(recursive=True)
+                self._process.terminate()
+                for stage in stages:
                     with suppress(psutil.NoSuchProcess):
-                        member.terminate()
-                for member in psutil.wait_procs(family, SECONDS_TO_END)[1]:
+                        stage.terminate()
+                for stage in psutil.wait_procs(stages, SECONDS_TO_END)[1]:
                     with suppress(psutil.NoSuchProcess):
-                        member.kill()
+                        stage.kill()
 
     def record(self, name: str) -> None:
         """Write the files as they are as an experiment into the repository, at once or not at all.
@@ -129,14 +133,13 @@ class Checkout:
         present = [out for out in outs if (self._folder / out).exists()]
         git(self._folder, "add", "--force", "--", *present)
         tree = git(self._folder, "write-tree")
-        message = f"thaw sweep: {name}"
+        message = f"{MESSAGE} {name}"
         commit = git(self._folder, "commit-tree", tree, "-p", self._baseline, "-m", message)
         ref = reference(self._baseline, name)
         # Of a killed push. Nothing else writes this reference.
-        (self._root / git(self._root, "rev-parse", "--git-path", f"{ref}.lock")).unlink(
-            missing_ok=True
-        )
-        git(self._folder, "push", "--quiet", "--no-verify", "origin", f"{commit}:{ref}")
+        lock = git(self._root, "rev-parse", "--git-path", f"{ref}.lock")
+        (self._root / lock).unlink(missing_ok=True)
+        git(self._folder, "push", "--quiet", "--no-verify", str(self._root), f"{commit}:{ref}")
 
     def _configure(self) -> None:
         """Local settings of the repository, its cache, and links to it."""

@@ -19,11 +19,11 @@ from thaw.experiments.checkout import Checkout, describe_inputs
 from thaw.experiments.git import list_experiments, read_file, snapshot
 from thaw.experiments.grid import Grid, Point, list_points
 from thaw.experiments.pipeline import Pipeline, StageKeys, lookup
+from thaw.files import damage_explained
 from thaw.params import parse_yaml
-from thaw.paths import SWEEP
+from thaw.paths import LOCK, SWEEP, SWEEP_LOGS, SWEEP_RUNS, SWEEP_SHARED
 
 PARAMS = Path("params.yaml")
-RUNS, SHARED, FAILURES = "runs", "shared", "logs"  # folders of SWEEP
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
 
     points: list[Point]
     done: set[str]  # names of the points whose experiment exists
-    snapshot: tuple[str, str]  # the commit from which all start, and that of the files as they are
+    snapshot: tuple[str, str]  # the commit from which all start, and the tree of files as they are
     before: dict[str, Any]  # params of the snapshot
     keys: dict[str, StageKeys]  # of each point, by name
     made: set[str]  # keys of the stages whose outs are in the cache
@@ -65,7 +65,7 @@ def only_sweep() -> Iterator[None]:
                 "a repository must run one sweep at a time, but another runs here: wait for its "
                 "end, or give that one more --jobs"
             ) from None
-        shutil.rmtree(SWEEP / RUNS, ignore_errors=True)  # of a killed sweep
+        shutil.rmtree(SWEEP_RUNS, ignore_errors=True)  # of a killed sweep
         yield
 
 
@@ -77,12 +77,12 @@ def make_plan(grid: Grid) -> Plan:
     """
     root = Path.cwd()
     start = snapshot(root)
-    before = parse_yaml(read_file(root, start[1], PARAMS) or "")
+    before = _read_params(root, start[1])
     pipeline = Pipeline(root)
     points = list_points(grid, before, pipeline.rank, describe_inputs(root, start[1]))
     done = list_experiments(root, start[0]) & {point.name for point in points}
     keys = {point.name: pipeline.keys(lookup(point.params)) for point in points}
-    lock = yaml.load(read_file(root, start[1], Path("dvc.lock")) or "{}", yaml.CSafeLoader)
+    lock = yaml.load(read_file(root, start[1], LOCK) or "{}", yaml.CSafeLoader)
     made = set(_cached_keys(pipeline, lock)).union(*(keys[name].values() for name in done))
     new = {
         (stage, key)
@@ -93,6 +93,17 @@ def make_plan(grid: Grid) -> Plan:
     }
     disk = sum(_size(lock, stage) for stage, _ in new)
     return Plan(points, done, start, before, keys, made, disk)
+
+
+def _read_params(root: Path, revision: str) -> dict[str, Any]:
+    text = read_file(root, revision, PARAMS)
+    if text is None:
+        raise ThawError(
+            f"a sweep must start from a {PARAMS} that Git tracks, but {root} has none: run this in "
+            f"the root of the repository, or `git add {PARAMS}`"
+        )
+    with damage_explained(PARAMS, f"restore it with `git checkout {PARAMS}`"):
+        return dict(parse_yaml(text))
 
 
 def _cached_keys(pipeline: Pipeline, lock: dict[str, Any]) -> Iterator[str]:
@@ -141,9 +152,8 @@ def run_points(plan: Plan, jobs: int, seconds: float | None = None) -> Generator
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         outcome, checkout = future.result(), running.pop(future)[1]
                         free.append(checkout)
-                        made |= (
-                            set() if outcome.error else {*plan.keys[outcome.point.name].values()}
-                        )
+                        if not outcome.error:
+                            made.update(plan.keys[outcome.point.name].values())
                         yield outcome
         finally:
             for _, checkout in running.values():
@@ -153,7 +163,7 @@ def run_points(plan: Plan, jobs: int, seconds: float | None = None) -> Generator
 @contextmanager
 def _checkouts(plan: Plan, count: int) -> Iterator[list[Checkout]]:
     """Copies of the repository, which are deleted in the end; a killed sweep's by the next."""
-    shared, runs = SWEEP.absolute() / SHARED, SWEEP.absolute() / RUNS
+    shared, runs = SWEEP_SHARED.absolute(), SWEEP_RUNS.absolute()
     runs.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=runs))  # a new name: a killed one may still be written to
     try:
@@ -173,7 +183,7 @@ def _startable(
 
 
 def _run_point(checkout: Checkout, point: Point, before: dict[str, Any]) -> Outcome:
-    log = SWEEP.absolute() / FAILURES / f"{point.name}.log"
+    log = SWEEP_LOGS.absolute() / f"{point.name}.log"
     log.parent.mkdir(exist_ok=True)
     try:
         if not checkout.run(point, before, log):
