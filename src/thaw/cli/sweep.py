@@ -30,7 +30,7 @@ def sweep(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Points that run at the same time.")] = 1,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Run nothing, and delete what only sweeps needed.")
+        bool, typer.Option("--clean", help="Run nothing; delete the data that only sweeps need.")
     ] = False,
 ) -> None:
     """Run every combination of the values as a DVC experiment, and name the best.
@@ -40,26 +40,25 @@ def sweep(
     continues after an interruption. The best is chosen without a look at test. Exit code 1 if a
     point failed.
 
-    `--clean` deletes the views, embeddings and activations of former sweeps from DVC's cache,
-    unless something else names them: `dvc exp apply` the chosen point first. The experiments stay,
-    and `dvc repro` makes their data again.
-
     Examples: `thaw sweep train.freeze_till=all,143,116 seed=0,1,2` · `thaw sweep augment.views=0,2
-    --time 10m --jobs 2`
+    --time 10m --jobs 2` · `thaw sweep --clean`
     """
     if clean == bool(words):
         raise typer.BadParameter("a sweep must be given either keys with values or --clean")
     if clean:
         _clean()
-        return
+    else:
+        _sweep(words or [], _seconds(time), jobs)
+
+
+def _sweep(words: list[str], seconds: float | None, jobs: int) -> None:
     from thaw.experiments.grid import read_grid
     from thaw.experiments.results import Scoreboard
     from thaw.experiments.sweep import make_plan, only_sweep
 
-    seconds = _seconds(time)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as by Ctrl-C
     with only_sweep():
-        plan = make_plan(read_grid(words or []))
+        plan = make_plan(read_grid(words))
         _show_plan(plan)
         board = Scoreboard(Path.cwd(), plan.snapshot[0], plan.points)
         outcomes, is_interrupted = _run(plan, board, jobs, seconds)
