@@ -227,7 +227,7 @@ def test_experiments_are_dvcs_own(repository):
 
 def test_the_real_pipeline_sweeps(project):
     output = run("thaw sweep evaluate.bins=4,5", project)
-    assert len(re.findall(r"(?m)^  0\.\d{4}  bins=", output)) == 2
+    assert len(re.findall(r"(?m)^  \d\.\d{4}  bins=", output)) == 2
     assert "up to date" in run("dvc repro", project)
     assert run("git status --porcelain", project) == ""
     run("dvc exp remove -q --all-commits", project)
