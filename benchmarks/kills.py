@@ -28,6 +28,7 @@ from clone import clone, environment, timed
 
 from thaw.errors import listing
 
+REPRO = ("dvc", "repro")
 START = "DVC's start"  # the time before the first stage
 PAUSE = 0.01  # seconds between two looks
 MAX_TRIES = 5  # of one kill
@@ -39,17 +40,17 @@ LOCKS = (".dvc/tmp/lock", ".dvc/tmp/rwlock", ".dvc/tmp/rwlock.lock")
 Moment = tuple[str, float]  # a stage, and seconds
 
 
-class Repro:
-    """A `dvc repro` in a process group of its own. Its temporary files go to ../temporary."""
+class Program:
+    """A program in a process group of its own. Its temporary files go to ../temporary."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._log = folder, folder.parent / "repro.log"
+    def __init__(self, folder: Path, *command: str) -> None:
+        self._folder, self._log = folder, folder.parent / "program.log"
         temporary = folder.parent / "temporary"
         temporary.mkdir(exist_ok=True)
         self._started = time.perf_counter()
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                ["dvc", "repro"],
+                command,
                 cwd=folder,
                 env=environment(folder) | {"TMPDIR": str(temporary)},
                 stdout=log,
@@ -132,7 +133,7 @@ def new_clone() -> Path:
 
 def undisturbed(folder: Path) -> list[Moment]:
     """Run to the end; each stage, and the second when it started; last, the end."""
-    repro = Repro(folder)
+    repro = Program(folder, *REPRO)
     timeline = [(START, 0.0)]
     while repro.runs():
         if (stage := repro.stage()) != timeline[-1][0]:
@@ -160,7 +161,7 @@ def draw_moments(timeline: list[Moment], kills: int, rng: random.Random) -> list
     ]
 
 
-def wait(repro: Repro, moment: Moment, order: list[str]) -> None:
+def wait(repro: Program, moment: Moment, order: list[str]) -> None:
     """Wait until a number of seconds after the start of a stage, or of a later one if it is done.
 
     A stage that ends sooner than before ends the wait.
@@ -183,7 +184,7 @@ def kill(folder: Path, moment: Moment, order: list[str]) -> Kill:
     """
     refusal = ""
     for _ in range(MAX_TRIES):
-        repro = Repro(folder)
+        repro = Program(folder, *REPRO)
         wait(repro, moment, order)
         second = repro.seconds()
         if killed := repro.kill():
@@ -212,7 +213,7 @@ def forget(folder: Path) -> None:
 
 def finish(folder: Path) -> str:
     """Let a run finish; what DVC said if it refused to start before a repair."""
-    if refusal := Repro(folder).error():
+    if refusal := Program(folder, *REPRO).error():
         repair(folder)
         timed("dvc repro", folder)
     return refusal

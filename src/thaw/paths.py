@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+LOCK = Path("dvc.lock")
+
+DATA = Path("data")
 IMAGES = Path("data/images.parquet")
 INGEST_SUMMARY = Path("data/ingest.json")
 INVENTORY = Path("data/inventory.csv")
@@ -25,8 +28,13 @@ EXPLAIN = Path("outputs/explain")
 
 METRICS = Path("metrics")
 EVAL_METRICS = Path("metrics/eval.json")
+CROSSVAL_METRICS = Path("metrics/crossval.json")
 PLOTS = Path("plots")
 
 CHECKPOINTS = Path(".thaw/checkpoints")
 DOWNLOADS = Path(".thaw/downloads")
 LOGS = Path("logs")
+SWEEP = Path(".thaw/sweep")
+SWEEP_RUNS = Path(".thaw/sweep/runs")
+SWEEP_SHARED = Path(".thaw/sweep/shared")
+SWEEP_LOGS = Path(".thaw/sweep/logs")

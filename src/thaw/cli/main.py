@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
 from thaw.errors import ThawError
@@ -19,6 +20,7 @@ app = typer.Typer(
     "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
 app.command()(use)
+app.command()(sweep)
 app.command()(verify)
 
 

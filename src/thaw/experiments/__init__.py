@@ -1,1 +1,1 @@
-"""Compare the experiments of the repository."""
+"""Experiments: cross-validation, grids of points, and comparison."""

@@ -1,0 +1,180 @@
+"""A private copy of the repository, in which points run and from which they are recorded."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dvc.config import Config
+from dvc.repo import Repo
+
+from thaw.errors import ThawError
+from thaw.experiments.git import git, reference
+from thaw.experiments.grid import Point
+from thaw.experiments.pipeline import Pipeline
+from thaw.params import local_path
+from thaw.paths import LOGS
+from thaw.settings import edit
+
+LOCAL_PATHS = ("watch", "watch_table", "source", "table")  # of data, that Git may not hold
+# Outs are linked to the cache where that is possible, so that a copy needs no space.
+LINKS = "reflink,hardlink,symlink,copy"
+SECONDS_TO_END = 10.0
+MESSAGE = "thaw sweep:"  # of the commits of experiments
+
+
+def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str]:
+    """Return what describes the inputs of the pipeline, as a function of all params.
+
+    Of what Git holds at the revision, the contents; of other local inputs, sizes and times.
+    """
+    tracked = git(root, "ls-tree", "-r", revision, "--", "dvc.yaml", *Pipeline(root).inputs())
+    known: dict[str, str] = {}
+
+    def describe(params: dict[str, Any]) -> str:
+        for path in local_inputs(params):
+            if path not in known:
+                known[path] = _tracked(root, revision, path) or _listing(root / path)
+        return "\n".join([tracked, *(known[path] for path in local_inputs(params))])
+
+    return describe
+
+
+def local_inputs(params: dict[str, Any]) -> list[str]:
+    """The local paths that params name: a source, a table, weights."""
+    paths = [params["data"][key] for key in LOCAL_PATHS] + [params["base"]["weights"]]
+    return [str(local_path(path)) for path in paths if path and "://" not in path]
+
+
+def _tracked(root: Path, revision: str, path: str) -> str:
+    """The contents of a path at a revision, as hashes; empty if Git does not hold it."""
+    inside = not os.path.isabs(path) and not path.startswith("..")
+    return git(root, "ls-tree", "-r", revision, "--", path) if inside else ""
+
+
+def _listing(path: Path) -> str:
+    """Name, size and time of a file, or of all files in a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
+    stats = [(file, file.stat()) for file in files if not file.is_dir()]
+    return "\n".join(f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats)
+
+
+class Checkout:
+    """A clone of the repository at `root`, with the files of a snapshot and the same DVC cache.
+
+    baseline: the commit that its experiments start from. shared: a folder for the work that an
+    interrupted stage resumes from, in whatever copy it runs next.
+    """
+
+    def __init__(self, root: Path, folder: Path, snapshot: tuple[str, str], shared: Path) -> None:
+        self._root, self._folder = root, folder
+        self._baseline, tree = snapshot
+        git(root, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(folder))
+        git(folder, "update-ref", "--no-deref", "HEAD", self._baseline)
+        git(folder, "read-tree", "--reset", "-u", tree)
+        for key in ("user.name", "user.email"):
+            git(folder, "config", key, _identity(root)[key])
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+        self._pipeline = Pipeline(folder)
+        self._params_text = (folder / "params.yaml").read_text(encoding="utf-8")
+        self._configure()
+        self._link_folders(shared)
+
+    def run(self, point: Point, before: dict[str, Any], log: Path) -> bool:
+        """Run the pipeline at a point; whether that succeeded.
+
+        before: the params of the snapshot. log: where what the stages print goes.
+        """
+        text = edit(self._params_text, point.params, point.changed(before))
+        (self._folder / "params.yaml").write_text(text, encoding="utf-8")
+        self._link_inputs(point.params)
+        with log.open("w", encoding="utf-8") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dvc", "repro"],
+                cwd=self._folder,
+                env=os.environ | {"DVC_EXP_NAME": point.name},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+            )
+        if self._is_stopped:
+            self.stop()
+        return self._process.wait() == 0 and not self._is_stopped
+
+    def stop(self) -> None:
+        """End what runs here, with all that it started. Nothing is recorded from here afterwards.
+
+        A stage outlives a killed DVC, so each process is ended.
+        """
+        self._is_stopped = True
+        if self._process and self._process.poll() is None:
+            with suppress(psutil.NoSuchProcess):
+                stages = psutil.Process(self._process.pid).children(recursive=True)
+                self._process.terminate()
+                for stage in stages:
+                    with suppress(psutil.NoSuchProcess):
+                        stage.terminate()
+                for stage in psutil.wait_procs(stages, SECONDS_TO_END)[1]:
+                    with suppress(psutil.NoSuchProcess):
+                        stage.kill()
+
+    def record(self, name: str) -> None:
+        """Write the files as they are as an experiment into the repository, at once or not at all.
+
+        The same as `dvc exp save`, which needs a second and a half of the processor.
+        """
+        outs = [*self._pipeline.uncached_outs(), "dvc.lock"]
+        git(self._folder, "add", "--update")
+        present = [out for out in outs if (self._folder / out).exists()]
+        git(self._folder, "add", "--force", "--", *present)
+        tree = git(self._folder, "write-tree")
+        message = f"{MESSAGE} {name}"
+        commit = git(self._folder, "commit-tree", tree, "-p", self._baseline, "-m", message)
+        ref = reference(self._baseline, name)
+        # Of a killed push. Nothing else writes this reference.
+        lock = git(self._root, "rev-parse", "--git-path", f"{ref}.lock")
+        (self._root / lock).unlink(missing_ok=True)
+        git(self._folder, "push", "--quiet", "--no-verify", str(self._root), f"{commit}:{ref}")
+
+    def _configure(self) -> None:
+        """Local settings of the repository, its cache, and links to it."""
+        with Repo(str(self._root)) as repo:
+            local, cache = repo.config.read("local"), repo.cache.local_cache_dir
+        with Config(str(self._folder / ".dvc")).edit("local") as config:
+            config.update(local)
+            config.setdefault("cache", {}).update({"dir": cache, "type": LINKS})
+            config.setdefault("core", {})["site_cache_dir"] = str(self._folder / ".dvc/tmp/site")
+
+    def _link_folders(self, shared: Path) -> None:
+        """Resume from the work of former runs; show learning curves where those of the user are."""
+        board = LOGS / "tensorboard"
+        links = {Path(".thaw"): shared, board: self._root / board}
+        for link, target in links.items():
+            target.mkdir(parents=True, exist_ok=True)
+            (self._folder / link).parent.mkdir(exist_ok=True)
+            (self._folder / link).symlink_to(target)
+
+    def _link_inputs(self, params: dict[str, Any]) -> None:
+        """Link the local inputs that Git does not hold, so that relative paths hold here."""
+        for name in local_inputs(params):
+            link, target = self._folder / name, self._root / name
+            if os.path.isabs(name) or not target.exists() or link.exists():
+                continue
+            if not Path(os.path.normpath(link)).is_relative_to(self._folder.parent.parent):
+                raise ThawError(
+                    f"a source, table or weights far outside of the project must be an absolute "
+                    f"path for a sweep, but is {name}: write {target.resolve()}"
+                )
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target.resolve())
+
+
+def _identity(root: Path) -> dict[str, str]:
+    """Name and address of the user, which only this repository may have."""
+    name, _, rest = git(root, "var", "GIT_COMMITTER_IDENT").partition(" <")
+    return {"user.name": name, "user.email": rest.partition(">")[0]}

@@ -1,0 +1,203 @@
+"""Run the points of a grid as experiments: what is done, what it will take, and running it."""
+
+import fcntl
+import shutil
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.repo import Repo
+
+from thaw.errors import ThawError
+from thaw.experiments.checkout import Checkout, describe_inputs
+from thaw.experiments.git import list_experiments, read_file, snapshot
+from thaw.experiments.grid import Grid, Point, list_points
+from thaw.experiments.pipeline import Pipeline, StageKeys, lookup
+from thaw.files import damage_explained
+from thaw.params import parse_yaml
+from thaw.paths import LOCK, SWEEP, SWEEP_LOGS, SWEEP_RUNS, SWEEP_SHARED
+
+PARAMS = Path("params.yaml")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The points of a grid, and what is known before any runs."""
+
+    points: list[Point]
+    done: set[str]  # names of the points whose experiment exists
+    snapshot: tuple[str, str]  # the commit from which all start, and the tree of files as they are
+    before: dict[str, Any]  # params of the snapshot
+    keys: dict[str, StageKeys]  # of each point, by name
+    made: set[str]  # keys of the stages whose outs are in the cache
+    disk: int  # bytes that the points to run will add to the cache, about
+
+    @property
+    def todo(self) -> list[Point]:
+        """The points to run, those with common work together."""
+        return [point for point in self.points if point.name not in self.done]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a point. error: the end of its log, if it failed."""
+
+    point: Point
+    error: str | None
+    log: Path
+
+
+@contextmanager
+def only_sweep() -> Iterator[None]:
+    """Be the only sweep in this repository. ThawError if there is another."""
+    SWEEP.mkdir(parents=True, exist_ok=True)
+    with (SWEEP / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ThawError(
+                "a repository must run one sweep at a time, but another runs here: wait for its "
+                "end, or give that one more --jobs"
+            ) from None
+        shutil.rmtree(SWEEP_RUNS, ignore_errors=True)  # of a killed sweep
+        yield
+
+
+def make_plan(grid: Grid) -> Plan:
+    """List the points and what is done. ThawError, with a line for each mistake, if any is invalid.
+
+    All points start from the last commit with the tracked files as they are now, as `dvc exp run`
+    does; untracked code is not seen.
+    """
+    root = Path.cwd()
+    start = snapshot(root)
+    before = _read_params(root, start[1])
+    pipeline = Pipeline(root)
+    points = list_points(grid, before, pipeline.rank, describe_inputs(root, start[1]))
+    done = list_experiments(root, start[0]) & {point.name for point in points}
+    keys = {point.name: pipeline.keys(lookup(point.params)) for point in points}
+    lock = yaml.load(read_file(root, start[1], LOCK) or "{}", yaml.CSafeLoader)
+    made = set(_cached_keys(pipeline, lock)).union(*(keys[name].values() for name in done))
+    new = {
+        (stage, key)
+        for point in points
+        if point.name not in done
+        for stage, key in keys[point.name].items()
+        if key not in made
+    }
+    disk = sum(_size(lock, stage) for stage, _ in new)
+    return Plan(points, done, start, before, keys, made, disk)
+
+
+def _read_params(root: Path, revision: str) -> dict[str, Any]:
+    text = read_file(root, revision, PARAMS)
+    if text is None:
+        raise ThawError(
+            f"a sweep must start from a {PARAMS} that Git tracks, but {root} has none: run this in "
+            f"the root of the repository, or `git add {PARAMS}`"
+        )
+    with damage_explained(PARAMS, f"restore it with `git checkout {PARAMS}`"):
+        return dict(parse_yaml(text))
+
+
+def _cached_keys(pipeline: Pipeline, lock: dict[str, Any]) -> Iterator[str]:
+    """Keys of the stages whose outs, as dvc.lock names them, are in the cache."""
+    with Repo() as repo:
+        cache = Path(repo.cache.local.path)
+    stages = lock.get("stages", {})
+    values = {
+        name: value
+        for entry in stages.values()
+        for name, value in entry.get("params", {}).get("params.yaml", {}).items()
+    }
+    for stage, key in pipeline.keys(values.get).items():
+        outs = stages.get(stage, {}).get("outs", [])
+        if outs and all((cache / out["md5"][:2] / out["md5"][2:]).exists() for out in outs):
+            yield key
+
+
+def _size(lock: dict[str, Any], stage: str) -> int:
+    """Bytes of the outs of a stage, as dvc.lock has them."""
+    return sum(out.get("size", 0) for out in lock.get("stages", {}).get(stage, {}).get("outs", []))
+
+
+def run_points(plan: Plan, jobs: int, seconds: float | None = None) -> Generator[Outcome]:
+    """Run the points that are not done, `jobs` at a time, and yield each as it ends.
+
+    Each job has its own copy of the repository, so the working tree is not touched. No two run at
+    the same time if both would do the same work. After `seconds` no further one starts.
+    """
+    start, waiting, made = time.monotonic(), plan.todo, set(plan.made)
+    running: dict[Future[Outcome], tuple[Point, Checkout]] = {}
+    with _checkouts(plan, min(jobs, len(waiting))) as free, ThreadPoolExecutor(jobs) as pool:
+        try:
+            while True:
+                is_late = seconds is not None and time.monotonic() - start >= seconds
+                points = [point for point, _ in running.values()]
+                point = None if is_late or not free else _startable(plan, waiting, points, made)
+                if point:
+                    waiting.remove(point)
+                    checkout = free.pop()
+                    future = pool.submit(_run_point, checkout, point, plan.before)
+                    running[future] = point, checkout
+                elif not running:
+                    return
+                else:
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        outcome, checkout = future.result(), running.pop(future)[1]
+                        free.append(checkout)
+                        if not outcome.error:
+                            made.update(plan.keys[outcome.point.name].values())
+                        yield outcome
+        finally:
+            for _, checkout in running.values():
+                checkout.stop()
+
+
+@contextmanager
+def _checkouts(plan: Plan, count: int) -> Iterator[list[Checkout]]:
+    """Copies of the repository, which are deleted in the end; a killed sweep's by the next."""
+    shared, runs = SWEEP_SHARED.absolute(), SWEEP_RUNS.absolute()
+    runs.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=runs))  # a new name: a killed one may still be written to
+    try:
+        numbers = range(count)
+        yield [Checkout(Path.cwd(), folder / str(n), plan.snapshot, shared) for n in numbers]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _startable(
+    plan: Plan, waiting: list[Point], running: list[Point], made: set[str]
+) -> Point | None:
+    """The first point that shares no work, which is not yet done, with one that runs."""
+    busy = {key for point in running for key in plan.keys[point.name].values()} - made
+    keys = plan.keys
+    return next((one for one in waiting if busy.isdisjoint(keys[one.name].values())), None)
+
+
+def _run_point(checkout: Checkout, point: Point, before: dict[str, Any]) -> Outcome:
+    log = SWEEP_LOGS.absolute() / f"{point.name}.log"
+    log.parent.mkdir(exist_ok=True)
+    try:
+        if not checkout.run(point, before, log):
+            return Outcome(point, _last_error(log), log)
+        checkout.record(point.name)
+    except ThawError as error:
+        return Outcome(point, str(error), log)
+    log.unlink()
+    return Outcome(point, None, log)
+
+
+def _last_error(log: Path) -> str:
+    """The line of a stage that says what is wrong, or the last one."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = [line for line in map(str.strip, lines) if line]
+    errors = [line.partition(" error in ")[2] for line in lines if " error in " in line]
+    return (errors or lines or ["it printed nothing"])[-1]
