@@ -1,0 +1,1 @@
+"""Compare the experiments of the repository."""
