@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from thaw.cli.compare import compare
 from thaw.cli.use import use
 from thaw.cli.verify import verify
 from thaw.errors import ThawError
@@ -18,6 +19,7 @@ app = typer.Typer(
     help="Turn labelled images into an evaluated, explained classifier, reproducibly. "
     "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
+app.command()(compare)
 app.command()(use)
 app.command()(verify)
 
