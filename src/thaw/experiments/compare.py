@@ -103,6 +103,11 @@ def compare(experiments: Sequence[Experiment], strict: bool) -> Comparison:
 
     strict: an experiment on other images raises ThawError; otherwise it is left out.
     """
+    if not experiments:
+        raise ThawError(
+            "there must be an experiment to compare, but there is none of this commit with its "
+            "results here: run the pipeline and commit, or name experiments"
+        )
     settings, others = _on_same_images(experiments)
     if others and strict:
         raise ThawError(
@@ -143,7 +148,8 @@ def group_runs(experiments: Sequence[Experiment]) -> list[Setting]:
     if len(grouped) == 1 and len({experiment.images for experiment in experiments}) == 1:
         return [Setting({"seed": e.params.get("seed")}, [e]) for e in experiments]
     return [
-        Setting({key: runs[0].params.get(key) for key in keys}, runs) for runs in grouped.values()
+        Setting({k: runs[0].params.get(k) for k in keys}, sorted(runs, key=lambda run: run.seed))
+        for runs in grouped.values()
     ]
 
 

@@ -15,7 +15,9 @@ from thaw.evaluate.gallery import thumbnail
 from thaw.evaluate.predictions import Predictions
 from thaw.experiments import comparison_table
 from thaw.experiments.compare import (
+    BETTER,
     UNCLEAR,
+    WORSE,
     Comparison,
     Pair,
     pair_runs,
@@ -172,23 +174,24 @@ def _disagreements(comparison: Comparison) -> str:
     if not pairs:
         return ""
     images = _thumbnails(comparison.settings[0].runs[0], {item.name for item in found})
-    parts = [_disagreement(comparison, pair, *chosen[pair.second], images=images) for pair in pairs]
+    parts = [_disagreement(comparison, pair, images, *chosen[pair.second]) for pair in pairs]
     return f"<h2>Where they disagree</h2>{_limit(comparison)}{''.join(parts)}"
 
 
 def _disagreement(
     comparison: Comparison,
     pair: Pair,
+    images: dict[str, str],
     items: list[Disagreement],
     count: int,
-    images: dict[str, str],
 ) -> str:
     first, second = (escape(comparison.settings[k].name) for k in (pair.first, pair.second))
-    shown = "" if pair.verdict == UNCLEAR else " shown"
+    badge = {BETTER: f"{first} is better", WORSE: f"{second} is better"}.get(pair.verdict, UNCLEAR)
+    shown = "" if badge == UNCLEAR else " shown"
     some = f", {len(items)} of them here" if count > len(items) else ""
     figures = "".join(_image(item, images[item.name], (first, second)) for item in items)
     return (
-        f"<h3>{first} and {second} <span class='verdict{shown}'>{pair.verdict}</span></h3>"
+        f"<h3>{first} and {second} <span class='verdict{shown}'>{badge}</span></h3>"
         f"<p class=soft>{escape(comparison_table.sentence(pair))}. On {count:,} images one alone "
         f"is right{some}.</p><div class=images>{figures}</div>"
     )
@@ -213,9 +216,8 @@ def _disagree(comparison: Comparison, pair: Pair) -> tuple[list[Disagreement], i
     sums = paired_answers(runs, pair.images).groupby("name")["difference"].sum()
     sums = sums[sums != 0].abs().sort_values(ascending=False, kind="stable")
     items: dict[str, Disagreement] = {}
-    for ours, theirs in (
-        (predictions(a, pair.images), predictions(b, pair.images)) for a, b in runs
-    ):
+    for first, second in runs:
+        ours, theirs = predictions(first, pair.images), predictions(second, pair.images)
         here = {name: index for index, name in enumerate(ours.names)}
         there = {name: index for index, name in enumerate(theirs.names)}
         for name in sums.index[:MOST_IMAGES]:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from thaw.experiments.compare import BETTER, WORSE, Comparison, Pair, Setting
+from thaw.experiments.compare import BETTER, UNCLEAR, WORSE, Comparison, Pair, Setting
 
 WIDTH = 100  # columns
 OF_TEST = ("accuracy", "accuracy_low", "accuracy_high")  # of metrics/eval.json
@@ -34,7 +34,7 @@ def rows(comparison: Comparison, with_test: bool) -> list[dict[str, str]]:
         row["against the first"] = verdict(comparison, index)
         if with_test:
             row["test, for no choice"] = "{:.4f} ({:.3f}–{:.3f})".format(
-                *test_scores(setting).values()
+                *scores_on_test(setting).values()
             )
         found.append(row)
     return found
@@ -67,8 +67,10 @@ def verdict(comparison: Comparison, index: int) -> str:
     pair = comparison.with_best(index)
     if pair is None:
         return "not on the same images"
-    found = {BETTER: WORSE, WORSE: BETTER}.get(pair.verdict, pair.verdict)
-    return f"{-pair.difference:+.4f}, {found}"
+    if pair.verdict == UNCLEAR:
+        return f"{-pair.difference:+.4f}, {UNCLEAR} (could show {pair.smallest:.4f})"
+    found = WORSE if pair.verdict == BETTER else BETTER
+    return f"{-pair.difference:+.4f}, {found}, {p_text(pair.adjusted)}"
 
 
 def p_text(p_value: float) -> str:
@@ -78,18 +80,14 @@ def p_text(p_value: float) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """What was compared how, and what was left out, a line each."""
-    pairs = [pair for pair in comparison.pairs if pair.first == 0]
-    lines = [
-        f"{comparison.settings[0].name} and {comparison.settings[pair.second].name}: "
-        f"{sentence(pair)}"
-        for pair in pairs
-    ]
-    if pairs:
-        lines.append(
-            "Exact paired test (McNemar) on the same images, their duplicates counted as one, with "
-            f"Holm's correction over {len(comparison.pairs)} pairs."
-        )
-    return lines + comparison.left_out
+    pairs = comparison.pairs
+    if not pairs:
+        return comparison.left_out
+    how = "Exact paired test (McNemar) on the same images, with duplicates counted as one"
+    if len(pairs) > 1:
+        return [f"{how}, corrected (Holm) for {len(pairs)} pairs.", *comparison.left_out]
+    names = " and ".join(setting.name for setting in comparison.settings)
+    return [f"{names}: {sentence(pairs[0])}.", f"{how}.", *comparison.left_out]
 
 
 def sentence(pair: Pair) -> str:
@@ -103,7 +101,7 @@ def sentence(pair: Pair) -> str:
     )
 
 
-def test_scores(setting: Setting) -> dict[str, float]:
+def scores_on_test(setting: Setting) -> dict[str, float]:
     """Accuracy and its interval on test: means over the runs."""
     return {key: float(np.mean([run.metrics[key] for run in setting.runs])) for key in OF_TEST}
 
@@ -153,7 +151,7 @@ def as_json(comparison: Comparison, with_test: bool) -> dict[str, Any]:
             "params": setting.params,
             "trainable_parameters": setting.runs[0].metrics["trainable_parameters"],
             **asdict(score),
-            **({"test": test_scores(setting)} if with_test else {}),
+            **({"test": scores_on_test(setting)} if with_test else {}),
         }
         for setting, score in zip(comparison.settings, comparison.scores, strict=True)
     ]

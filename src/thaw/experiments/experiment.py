@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -154,7 +154,7 @@ def _read_named(repo: Repo, names: Sequence[str]) -> tuple[list[Experiment], lis
 
 def _read_current(repo: Repo) -> tuple[list[Experiment], list[str]]:
     head = repo.scm.get_rev()
-    refs = exp_refs_by_baseline(repo.scm, {head}).get(head, [])
+    refs = sorted(exp_refs_by_baseline(repo.scm, {head}).get(head, []), key=lambda ref: ref.name)
     revisions = {"HEAD": head} | {ref.name: str(ref) for ref in refs} | {WORKSPACE: WORKSPACE}
     found: dict[str, Experiment] = {}
     left_out = []
@@ -169,15 +169,12 @@ def _read_current(repo: Repo) -> tuple[list[Experiment], list[str]]:
 
 def _read(repo: Repo, name: str, revision: str) -> Experiment:
     read = _reader(repo, revision)
-    with damage_explained(f"{LOCK} of {name}", f"run the pipeline, or leave {name} out"):
-        stages = parse_yaml(read(LOCK), LOCK)["stages"].values()
-        params: dict[str, Any] = {}
-        for stage in stages:
-            params |= _flat(stage.get("params", {}).get("params.yaml", {}))
-        outs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    advice = f"run the pipeline, or leave {name} out"
+    with damage_explained(f"{LOCK} of {name}", advice):
+        params, outs = _from_lock(name, parse_yaml(read(LOCK), LOCK)["stages"].values())
     texts = {}
     for path in FILES:
-        with damage_explained(f"{path} of {name}", f"run the pipeline, or leave {name} out"):
+        with damage_explained(f"{path} of {name}", advice):
             texts[path] = read(path)
     with suppress(FileNotFoundError):
         texts[CROSSVAL] = read(CROSSVAL)
@@ -185,6 +182,28 @@ def _read(repo: Repo, name: str, revision: str) -> Experiment:
     for needed in (IMAGES, SPLIT, PREDICTIONS):
         experiment.cached(needed)
     return experiment
+
+
+def _from_lock(
+    name: str, stages: Collection[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Params by full key, and hashes of outs. Raises ThawError in the middle of a run."""
+    outs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    deps = [(dep["path"], dep["md5"]) for stage in stages for dep in stage.get("deps", [])]
+    values = [
+        item
+        for stage in stages
+        for item in _flat(stage.get("params", {}).get("params.yaml", {})).items()
+    ]
+    params = dict(values)
+    if any(outs.get(path, md5) != md5 for path, md5 in deps) or any(
+        params[key] != value for key, value in values
+    ):
+        raise ThawError(
+            f"{name} must be the result of one run, but its stages ran on different inputs: "
+            "`dvc repro`"
+        )
+    return params, outs
 
 
 def _reader(repo: Repo, revision: str) -> Read:
