@@ -68,7 +68,7 @@ def verdict(comparison: Comparison, index: int) -> str:
     if pair is None:
         return "not on the same images"
     if pair.verdict == UNCLEAR:
-        return f"{-pair.difference:+.4f}, {UNCLEAR} (could show {pair.smallest:.4f})"
+        return f"{0.0 - pair.difference:+.4f}, {UNCLEAR} (could show {pair.smallest:.4f})"
     found = WORSE if pair.verdict == BETTER else BETTER
     return f"{-pair.difference:+.4f}, {found}, {p_text(pair.adjusted)}"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from thaw.data.plot_text import drawable, fonts_for
@@ -81,7 +82,8 @@ def draw_sweep(path: Path, table: pd.DataFrame, keys: Sequence[str]) -> None:
     keys = keys[:MOST_KEYS]
     texts = [str(value) for key in keys for value in table[key]]
     with matplotlib.rc_context(STYLE | {"font.family": fonts_for(texts)}):
-        figure = Figure(figsize=(12, 4.4 * len(keys)), layout="constrained")
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure(figsize=(12, 4.4 * len(keys)), layout=layout)
         grid = figure.subplots(len(keys), len(MEASURES), squeeze=False)
         for key, panels in zip(keys, grid, strict=True):
             others = [other for other in keys if other != key]
