@@ -13,7 +13,8 @@ def main(params: Params) -> None:
     split = params.split
     column = split.column or read_split_column(IMAGES)
     images = add_given(read_images(IMAGES), column, split.group_column, split.on_leak)
-    table = make_split(images, split.val, split.test, split.folds, params.seed)
+    seed = params.seed if split.seed is None else split.seed
+    table = make_split(images, split.val, split.test, split.folds, seed)
     write_split(SPLIT, table, IMAGES)
 
 

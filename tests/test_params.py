@@ -99,7 +99,7 @@ def test_every_wrong_type_is_named_with_its_value(place):
 def test_there_is_a_rule_for_every_number():
     committed = {f"{s}__{key}" for s, key in KEYS if type(VALUES[s][key]) in (int, float)}
     lists = {"train__hidden_units", "augment__extra_views"}
-    optional = {"data__limit_per_class", "data__min_per_class"}
+    optional = {"data__limit_per_class", "data__min_per_class", "split__seed"}
     assert committed | lists | optional | {"seed"} == set(NUMBER_NAMES)
     for place, _, rule in NUMBERS:
         assert {"minimum", "exclusiveMinimum"} & set(rule), place

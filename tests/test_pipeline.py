@@ -130,6 +130,27 @@ def test_an_experiment_compares_with_what_is_there(restored):
     assert (restored / "compared/index.html").exists()
 
 
+def test_experiments_are_compared_on_validation_images(restored):
+    run("dvc exp run -q -n flat -S train.pooling=flatten -S train.fine_tune_epochs=0", restored)
+    result = json.loads(run("thaw compare HEAD flat --json 2>/dev/null", restored))
+    assert result["images"] == "val"
+    params = {name: setting["params"] for name, setting in by_name(result).items()}
+    assert params["HEAD"] == {"train.pooling": "average", "train.fine_tune_epochs": 1}
+    assert params["flat"] == {"train.pooling": "flatten", "train.fine_tune_epochs": 0}
+    metrics = json.loads(run("git show HEAD:metrics/eval.json", restored))
+    assert by_name(result)["HEAD"]["accuracy"] == pytest.approx(metrics["val_accuracy"])
+    assert by_name(result)["HEAD"]["test"]["accuracy"] == metrics["accuracy"]
+    [pair] = result["pairs"]
+    difference = by_name(result)[pair["first"]]["accuracy"]
+    difference -= by_name(result)[pair["second"]]["accuracy"]
+    assert pair["difference"] == pytest.approx(difference)
+    assert "data:image/svg" in (restored / "outputs/compare/index.html").read_text()
+
+
+def by_name(result):
+    return {setting["name"]: setting for setting in result["settings"]}
+
+
 def test_an_experiment_runs_the_code_of_its_own_copy(restored):
     run("dvc exp run --queue -n queued -S evaluate.bins=4", restored)
     (restored / "src/thaw/evaluate/curves.py").write_text("raise RuntimeError('later edit')\n")

@@ -146,6 +146,8 @@ class Data(Section):
 class Split(Section):
     """Fractions of the images; train gets the rest. Given splits are kept as they are."""
 
+    # of the split and the folds; None: Params.seed, so that each seed has a split of its own
+    seed: int | None = Field(ge=0, le=2**32 - 1)
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2, le=100)  # cross-validation folds over train and val

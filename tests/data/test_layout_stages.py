@@ -236,3 +236,21 @@ def test_one_class_and_hidden_classes_are_one_line(stages, jpeg, tmp_path):
     assert "with two classes or more" in message and "class folders Cat;" in message
     [_, message] = stages(tmp_path / "pets", "ingest", expect=1, data__layout="folders")
     assert message.startswith("error in ingest: at least two different classes are needed")
+
+
+def test_a_seed_of_the_split_keeps_it_while_the_seed_varies(stages, jpeg, tmp_path):
+    for number in range(2 * COUNT):
+        folder = tmp_path / "images" / ("Cat" if number % 2 else "Dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.jpg").write_bytes(jpeg(number))
+
+    def split_by(seed, split_seed):
+        params = yaml.safe_load(Path("params.yaml").read_text()) | {"seed": seed}
+        params["split"]["seed"] = split_seed
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        runpy.run_path(str(ROOT / "stages/split.py"), run_name="__main__")
+        return Path("data/split.csv").read_text()
+
+    stages(tmp_path / "images", "ingest")
+    assert split_by(1, 7) == split_by(2, 7) == split_by(7, None)
+    assert split_by(1, None) != split_by(2, None) == split_by(3, 2)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from thaw.cli.compare import compare
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(use)
 app.command()(sweep)
+app.command()(compare)
 app.command()(verify)
 
 

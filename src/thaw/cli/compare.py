@@ -1,0 +1,62 @@
+"""`thaw compare`: which experiments are better, and is that shown."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from thaw.experiments.compare import Comparison
+
+PAGE = Path("outputs/compare/index.html")
+SWEEP = Path("outputs/sweep")
+
+
+def compare(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXP]...",
+            help="Experiments, Git revisions, or workspace. None: the current commit, its "
+            "experiments, and the workspace.",
+        ),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
+) -> None:
+    """Compare experiments by paired tests on the same images, and write outputs/compare.
+
+    The images are those of cross-validation if all experiments have such predictions of their own
+    training, else those of validation. Experiments that differ only in seed and split.seed are
+    runs of one setting. Test accuracy is shown, for no choice, of experiments that are named. If
+    they differ in depth, outputs/sweep shows accuracy and loss against it. No file of Git changes.
+
+    Examples: `thaw compare` · `thaw compare head-only main workspace` · `thaw compare --json`
+    """
+    from thaw.experiments.comparison_page import write_page
+    from thaw.experiments.comparison_table import as_json, as_markdown, as_text
+    from thaw.experiments.sweep_plots import DEPTH, write_sweep
+
+    comparison = _compare(names or [])
+    if json_:
+        text = json.dumps(as_json(comparison, bool(names)), indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = (as_markdown if markdown else as_text)(comparison, bool(names))
+    typer.echo(text, nl=False)
+    write_page(PAGE, comparison, bool(names))
+    typer.echo(f"as a page: {PAGE}", err=True)
+    if DEPTH in comparison.settings[0].params:
+        write_sweep(SWEEP, [run for setting in comparison.settings for run in setting.runs])
+        typer.echo(f"against the depth: {SWEEP}/sweep.png and sweep.csv", err=True)
+
+
+def _compare(names: list[str]) -> "Comparison":
+    """Read and compare the experiments; of the commit, if none are named."""
+    from thaw.experiments.compare import compare
+    from thaw.experiments.experiment import read_experiments
+
+    experiments, left_out = read_experiments(names)
+    comparison = compare(experiments, strict=bool(names))
+    return replace(comparison, left_out=[*left_out, *comparison.left_out])

@@ -1,0 +1,283 @@
+"""Write a comparison as one HTML page that needs no network."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from thaw.data.tables import read_rows
+from thaw.evaluate.gallery import thumbnail
+from thaw.evaluate.predictions import Predictions
+from thaw.experiments import comparison_table
+from thaw.experiments.compare import (
+    BETTER,
+    UNCLEAR,
+    WORSE,
+    Comparison,
+    Pair,
+    pair_runs,
+    paired_answers,
+    predictions,
+)
+from thaw.experiments.comparison_plots import draw_intervals, draw_setting, shared_ranges
+from thaw.experiments.experiment import Experiment
+from thaw.files import atomic_write
+from thaw.paths import IMAGES
+
+MOST_DRAWN = 12  # settings; a table of more is readable, pictures are not
+MOST_IMAGES = 12  # on which two settings disagree
+STYLE = """
+:root { --ink: #1d2733; --soft: #5b6775; --line: #e2e6ea; --blue: #0072b2; --orange: #d55e00; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.5rem 4rem; color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
+h3 { font-size: 1rem; margin: 1.8rem 0 .3rem; }
+p { margin: .3rem 0 .8rem; max-width: 60rem; } .soft { color: var(--soft); font-size: .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
+th, td { text-align: left; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; }
+th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+tbody tr:first-child td { font-weight: 600; }
+.pairs tbody tr:first-child td { font-weight: 400; }
+img.figure { display: block; width: 100%; height: auto; }
+.verdict { display: inline-block; padding: 0 .55rem; border-radius: 1rem; font-size: .85rem;
+  background: #eef1f4; color: var(--soft); }
+.verdict.shown { background: #e0f0fa; color: var(--blue); }
+.images { display: flex; flex-wrap: wrap; gap: .9rem; margin: .6rem 0 0; }
+.images figure { margin: 0; width: 8.8rem; }
+.images img { display: block; width: 8.8rem; height: 8.8rem; object-fit: contain;
+  background: #f4f6f8; border-radius: .3rem; }
+.images figcaption { font-size: .78rem; line-height: 1.35; margin-top: .25rem;
+  overflow-wrap: anywhere; }
+.right { color: var(--blue); } .wrong { color: var(--orange); }
+summary { cursor: pointer; color: var(--soft); }
+"""
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Thaw: comparison</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """An image on which two runs disagree."""
+
+    name: str
+    truth: str
+    answers: tuple[tuple[str, float], tuple[str, float]]  # class and probability, of both
+
+
+def write_page(path: Path, comparison: Comparison, with_test: bool) -> None:
+    """Write the page. with_test: also the accuracy on test images."""
+    parts = [
+        _head(comparison),
+        _table(comparison_table.rows(comparison, with_test)),
+        _intervals(comparison),
+        _pairs(comparison),
+        _disagreements(comparison),
+        _drawings(comparison),
+    ]
+    with atomic_write(path) as temporary:
+        page = PAGE.format(style=STYLE, body="\n".join(parts))
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _head(comparison: Comparison) -> str:
+    """What was compared, on which images, and how many are shown to be worse than the best."""
+    n, others = comparison.scores[0].n, len(comparison.settings) - 1
+    worse = sum(p.verdict != UNCLEAR for p in comparison.pairs if p.first == 0)
+    which = {
+        "val": f"{n:,} validation images",
+        "out-of-fold": f"out-of-fold predictions of {n:,} training and validation images",
+    }[comparison.images]
+    best = escape(comparison.settings[0].name)
+    found = (
+        f"<b>{best}</b> has the highest accuracy on {which}. Of {others} others, "
+        f"<b>{worse}</b> {'is' if worse == 1 else 'are'} shown to differ from it."
+        if others
+        else f"One setting, on {which}."
+    )
+    left_out = "".join(f"<p class=soft>{escape(line)}</p>" for line in comparison.left_out)
+    return f"<h1>Comparison of experiments</h1><p>{found}</p>{left_out}"
+
+
+def _table(rows: Sequence[dict[str, str]], kind: str = "") -> str:
+    head = "".join(f"<th>{escape(title)}</th>" for title in rows[0])
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row.values())}</tr>" for row in rows
+    )
+    return (
+        f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _intervals(comparison: Comparison) -> str:
+    if not comparison.pairs:
+        return ""
+    return f"<h2>How sure is it?</h2>{_figure(draw_intervals(comparison), 'accuracy, differences')}"
+
+
+def _pairs(comparison: Comparison) -> str:
+    """All tests, folded away if they are many."""
+    rows = [
+        {
+            "first": comparison.settings[pair.first].name,
+            "second": comparison.settings[pair.second].name,
+            "difference": f"{pair.difference:+.4f}",
+            "95 % interval": f"{pair.low:+.4f} to {pair.high:+.4f}",
+            "p": f"{pair.p_value:.2g}",
+            "p, corrected": f"{pair.adjusted:.2g}",
+            "could show": f"{pair.smallest:.4f}",
+            "images": f"{pair.n:,} {pair.images}",
+            "the first is": pair.verdict,
+        }
+        for pair in comparison.pairs
+    ]
+    if not rows:
+        return ""
+    how = (
+        "Exact McNemar test on the same images, in which an image and its duplicates count as one, "
+        "and so do the runs of a setting; p is corrected by Holm's method over all pairs. A "
+        "difference is shown if the corrected p is at most 0.05. “Could show” is the smallest "
+        "difference that these images could show. Intervals are by bootstrap, not corrected."
+    )
+    opened = " open" if len(rows) <= MOST_DRAWN else ""
+    return (
+        f"<h2>Paired tests</h2><p class=soft>{how}</p><details{opened}><summary>{len(rows)} "
+        f"{'pair' if len(rows) == 1 else 'pairs'}</summary>{_table(rows, 'pairs')}</details>"
+    )
+
+
+def _disagreements(comparison: Comparison) -> str:
+    """For each setting, the images on which it and the first disagree."""
+    pairs = [pair for pair in comparison.pairs if pair.first == 0][: MOST_DRAWN - 1]
+    chosen = {pair.second: _disagree(comparison, pair) for pair in pairs}
+    found = [item for items, _ in chosen.values() for item in items]
+    if not pairs:
+        return ""
+    images = _thumbnails(comparison.settings[0].runs[0], {item.name for item in found})
+    parts = [_disagreement(comparison, pair, images, *chosen[pair.second]) for pair in pairs]
+    return f"<h2>Where they disagree</h2>{_limit(comparison)}{''.join(parts)}"
+
+
+def _disagreement(
+    comparison: Comparison,
+    pair: Pair,
+    images: dict[str, str],
+    items: list[Disagreement],
+    count: int,
+) -> str:
+    first, second = (escape(comparison.settings[k].name) for k in (pair.first, pair.second))
+    badge = {BETTER: f"{first} is better", WORSE: f"{second} is better"}.get(pair.verdict, UNCLEAR)
+    shown = "" if badge == UNCLEAR else " shown"
+    some = f", {len(items)} of them here" if count > len(items) else ""
+    figures = "".join(_image(item, images[item.name], (first, second)) for item in items)
+    return (
+        f"<h3>{first} and {second} <span class='verdict{shown}'>{badge}</span></h3>"
+        f"<p class=soft>{escape(comparison_table.sentence(pair))}. On {count:,} images one alone "
+        f"is right{some}.</p><div class=images>{figures}</div>"
+    )
+
+
+def _image(item: Disagreement, source: str, names: tuple[str, str]) -> str:
+    answers = "".join(
+        f"<br><span class={'right' if label == item.truth else 'wrong'}>{name}: {escape(label)} "
+        f"{probability:.2f}</span>"
+        for name, (label, probability) in zip(names, item.answers, strict=True)
+    )
+    name = escape(item.name)
+    return (
+        f"<figure><img src='{source}' alt='{name}' title='{name}' loading=lazy>"
+        f"<figcaption>true: {escape(item.truth)}{answers}</figcaption></figure>"
+    )
+
+
+def _disagree(comparison: Comparison, pair: Pair) -> tuple[list[Disagreement], int]:
+    """Images on which two settings disagree, first those on which most runs do; and how many."""
+    runs = pair_runs(comparison.settings[pair.first], comparison.settings[pair.second])
+    sums = paired_answers(runs, pair.images).groupby("name")["difference"].sum()
+    sums = sums[sums != 0].abs().sort_values(ascending=False, kind="stable")
+    items: dict[str, Disagreement] = {}
+    for first, second in runs:
+        ours, theirs = predictions(first, pair.images), predictions(second, pair.images)
+        here = {name: index for index, name in enumerate(ours.names)}
+        there = {name: index for index, name in enumerate(theirs.names)}
+        for name in sums.index[:MOST_IMAGES]:
+            if name in here and name not in items:
+                one, other = _answer(ours, here[name]), _answer(theirs, there[name])
+                if one[0] != other[0]:
+                    truth = ours.labels[ours.truth[here[name]]]
+                    items[name] = Disagreement(name, truth, (one, other))
+    return list(items.values()), len(sums)
+
+
+def _answer(found: Predictions, index: int) -> tuple[str, float]:
+    k = found.predicted[index]
+    return found.labels[k], float(found.probabilities[index, k])
+
+
+def _thumbnails(experiment: Experiment, names: set[str]) -> dict[str, str]:
+    """The images as JPEG in data URIs, by name."""
+    rows = read_rows(experiment.cached(IMAGES), ["name", "bytes"])
+    return {row["name"]: _jpeg(thumbnail(row["bytes"])) for row in rows if row["name"] in names}
+
+
+def _jpeg(pixels: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "jpeg", quality=85)
+    return _data_uri("image/jpeg", stream.getvalue())
+
+
+def _drawings(comparison: Comparison) -> str:
+    """Learning curves and confusion matrix of each setting, with the same scales."""
+    settings = comparison.settings[:MOST_DRAWN]
+    ranges = shared_ranges(run.curves for setting in settings for run in setting.runs)
+    keys = comparison_table.short_keys(comparison)
+    parts = [
+        f"<h3>{escape(setting.name)} <span class=soft>"
+        f"{escape(comparison_table.describe(setting, keys))}</span></h3>"
+        f"{_figure(draw_setting(setting, comparison.images, ranges), setting.name)}"
+        for setting in settings
+    ]
+    title = "Learning curves and confusion matrices"
+    note = (
+        "<p class=soft>The scales are the same for all. Runs of a setting are drawn together.</p>"
+    )
+    return f"<h2>{title}</h2>{note}{_limit(comparison)}{''.join(parts)}"
+
+
+def _limit(comparison: Comparison) -> str:
+    """A line if not all settings are drawn."""
+    if len(comparison.settings) <= MOST_DRAWN:
+        return ""
+    return (
+        f"<p class=soft>The first {MOST_DRAWN} of {len(comparison.settings)} settings; "
+        "name others on the command line to see them.</p>"
+    )
+
+
+def _figure(svg: bytes, title: str) -> str:
+    source = _data_uri("image/svg+xml", svg)
+    return f'<img class="figure" src="{source}" alt="{escape(title)}">'
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,105 @@
+"""Draw what the page of a comparison shows, as SVG."""
+
+import io
+from collections.abc import Iterable
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from thaw.data.plot_text import drawable, fonts_for
+from thaw.evaluate.plots import BLUE, GREY, ORANGE, STYLE, draw_confusion, phase_starts
+from thaw.evaluate.predictions import Predictions
+from thaw.experiments.compare import UNCLEAR, Comparison, Setting, predictions
+
+Ranges = dict[str, tuple[float, float]]  # of the axis, by measure
+# Text stays text, in the fonts of the browser; no date, so that the same results give equal bytes.
+SVG = {"svg.fonttype": "none", "svg.hashsalt": "thaw"}
+MEASURES = ("loss", "accuracy")
+
+
+def draw_intervals(comparison: Comparison) -> bytes:
+    """Accuracy of each setting, and its difference to the first, with their 95 % intervals."""
+    names = [setting.name for setting in comparison.settings]
+    rows = range(len(names))
+    with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(names)}):
+        figure = Figure(figsize=(12, 1.1 + 0.34 * len(names)), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        for row, score in zip(rows, comparison.scores, strict=True):
+            _interval(left, row, (score.accuracy, score.low, score.high), BLUE)
+        for pair in comparison.pairs:
+            if pair.first == 0:
+                values = (-pair.difference, -pair.high, -pair.low)
+                colour = GREY if pair.verdict == UNCLEAR else ORANGE
+                _interval(right, pair.second, values, colour)
+        right.axvline(0, color=GREY, linewidth=1, linestyle=":")
+        left.set(title=f"Accuracy ({comparison.images})", ylim=(len(names) - 0.5, -0.5))
+        left.set_yticks(rows, [drawable(name) for name in names])
+        right.set(title=f"Difference to {drawable(names[0])}; orange: shown")
+        return _svg(figure)
+
+
+def _interval(axes: Axes, row: int, values: tuple[float, float, float], colour: str) -> None:
+    middle, low, high = values
+    axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="round")
+    axes.plot(middle, row, "o", color=colour, markersize=6)
+
+
+def shared_ranges(curves: Iterable[pd.DataFrame]) -> Ranges:
+    """The range of losses and of accuracies over all learning curves."""
+    table = pd.concat(list(curves))
+    ranges = {}
+    for measure in MEASURES:
+        values = table[[f"train_{measure}", f"val_{measure}"]].to_numpy()
+        margin = 0.05 * (np.ptp(values) or 1)
+        ranges[measure] = (float(values.min() - margin), float(values.max() + margin))
+    return ranges
+
+
+def draw_setting(setting: Setting, images: str, ranges: Ranges) -> bytes:
+    """Learning curves of all runs of a setting, and their confusion matrix."""
+    found = [predictions(run, images) for run in setting.runs]
+    with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(found[0].labels)}):
+        figure = Figure(figsize=(12, 3.1), layout="constrained")
+        *curves, confusion = figure.subplots(1, 3)
+        for axes, measure in zip(curves, MEASURES, strict=True):
+            _draw_curves(axes, setting, measure, ranges[measure])
+        draw_confusion(confusion, _joined(found))
+        confusion.set_title(f"Confusion matrix ({images})")
+        return _svg(figure)
+
+
+def _draw_curves(axes: Axes, setting: Setting, measure: str, limits: tuple[float, float]) -> None:
+    for run in setting.runs:
+        table = run.curves
+        for part, colour in (("train", BLUE), ("val", ORANGE)):
+            label = part if run is setting.runs[0] else None
+            values = table[f"{part}_{measure}"]
+            axes.plot(
+                table["epoch"], values, "o-", color=colour, markersize=3, alpha=0.8, label=label
+            )
+        for row in phase_starts(table).itertuples():
+            axes.axvline(row.epoch - 0.5, color=GREY, linestyle=":", linewidth=1)
+    axes.set(title=measure.capitalize(), xlabel="epoch", ylim=limits)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="best")
+
+
+def _joined(found: list[Predictions]) -> Predictions:
+    """The predictions of several runs as one."""
+    return Predictions(
+        found[0].labels,
+        [name for each in found for name in each.names],
+        np.concatenate([each.split for each in found]),
+        np.concatenate([each.truth for each in found]),
+        np.concatenate([each.probabilities for each in found]),
+    )
+
+
+def _svg(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()
