@@ -1,20 +1,17 @@
 """Cross-validate the head over the folds of train and val."""
 
-import numpy as np
-
 from thaw.data.tables import read_classes
 from thaw.experiments.cross_validation import (
     Fit,
     cross_validate,
     solved,
-    summary,
     trained,
-    write_out_of_fold,
+    write_nothing,
+    write_results,
 )
 from thaw.features.adam_head import AdamSettings
 from thaw.features.embedded import Embedded
 from thaw.features.stored import read_embeddings
-from thaw.files import write_json
 from thaw.params import Params
 from thaw.paths import CROSSVAL, EMBEDDINGS, IMAGES, OUT_OF_FOLD
 from thaw.stage import run
@@ -28,17 +25,14 @@ def main(params: Params) -> None:
     table has no row and the summary no metric.
     """
     classes = read_classes(IMAGES)
-    embeddings, rows = read_embeddings(EMBEDDINGS)
     if not params.crossval.enabled:
-        write_out_of_fold(OUT_OF_FOLD, rows[:0], np.empty((0, len(classes))), classes)
-        write_json(CROSSVAL, {"n": 0})
+        write_nothing(OUT_OF_FOLD, CROSSVAL, classes)
         return
+    embeddings, rows = read_embeddings(EMBEDDINGS)
     data = Embedded.of(embeddings, rows, classes)
     probabilities = cross_validate(data, len(classes), head_phase(params, len(classes)))
-    is_image = data.view == 0
-    write_out_of_fold(OUT_OF_FOLD, rows[is_image], probabilities, classes)
-    found = summary(data.labels[is_image], data.fold[is_image], probabilities, classes)
-    write_json(CROSSVAL, {"training": "head", "head_solver": params.train.head_solver} | found)
+    training = {"training": "head", "head_solver": params.train.head_solver}
+    write_results(OUT_OF_FOLD, CROSSVAL, rows[rows["view"] == 0], probabilities, classes, training)
 
 
 def head_phase(params: Params, classes: int) -> Fit:

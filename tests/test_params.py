@@ -157,7 +157,7 @@ def test_a_whole_number_is_a_number():
             {"train__head_solver": "lbfgs"},
             "train.hidden_units must be empty, [], for train.head_solver lbfgs, which solves one",
         ),
-        ({"split__folds": 2}, "split.folds must be 3 or more for crossval.enabled, which leaves"),
+        ({"split__folds": 2}, "split.folds must be 3 or more for cross-validation, which leaves"),
         ({"train__pooling": "max"}, "train.pooling must be 'average' or 'flatten', but is 'max'"),
         ({"data__source": ""}, "data.source must have at least 1 character, but is ''"),
         ({"data__layout": "flat"}, "data.layout must be 'auto', 'folders', 'prefix', 'csv' or "),

@@ -108,6 +108,17 @@ def test_a_solved_head_and_cross_validation_switched_off(restored):
     assert len((restored / "plots/learning_curves.csv").read_text().splitlines()) == 2
 
 
+def test_cross_validation_of_the_whole_training(restored):
+    run("thaw use crossval.full=true && dvc repro", restored)
+    metrics = json.loads((restored / "metrics/crossval.json").read_text())
+    assert metrics["training"] == "full"
+    found, of_head = (
+        (restored / f"outputs/{name}.csv").read_text().splitlines()
+        for name in ("full_out_of_fold", "out_of_fold")
+    )
+    assert len(found) == len(of_head) == metrics["n"] + 1 and found != of_head
+
+
 def test_the_same_inputs_give_every_digit_and_byte_again(project, tmp_path_factory):
     other = tmp_path_factory.mktemp("again") / "project"
     ignored = shutil.ignore_patterns("cache", "tmp", ".thaw", "logs", ".keras")

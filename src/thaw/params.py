@@ -257,9 +257,10 @@ class Train(Section):
 
 
 class Crossval(Section):
-    """Cross-validation of the head, over the folds of train and val."""
+    """Cross-validation over the folds of train and val."""
 
-    enabled: bool
+    enabled: bool  # of the head, on embeddings
+    full: bool  # of the entire training too, fine-tuning included
 
 
 class Compute(Section):
@@ -325,11 +326,11 @@ class Params(Section):
                 f"augment.extra_views must name classes of data.classes, {shown(classes)}, "
                 f"but names {shown(unknown)}"
             )
-        if self.crossval.enabled and self.split.folds < 3:
+        if (self.crossval.enabled or self.crossval.full) and self.split.folds < 3:
             errors.append(
-                "split.folds must be 3 or more for crossval.enabled, which leaves out one fold and "
+                "split.folds must be 3 or more for cross-validation, which leaves out one fold and "
                 f"chooses on another, but is {self.split.folds}: raise it, or set "
-                "crossval.enabled to false"
+                "crossval.enabled and crossval.full to false"
             )
         _raise_if_any(errors + self._table_errors())
         return self

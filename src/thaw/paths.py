@@ -24,6 +24,8 @@ TABLES = Path("outputs/tables")
 DETAILS = Path("outputs/details.json")
 OUT_OF_FOLD = Path("outputs/out_of_fold.csv")
 CROSSVAL = Path("outputs/crossval.json")
+FULL_OUT_OF_FOLD = Path("outputs/full_out_of_fold.csv")
+FULL_CROSSVAL = Path("outputs/full_crossval.json")
 EXPLAIN = Path("outputs/explain")
 
 METRICS = Path("metrics")

@@ -9,6 +9,7 @@ import pytest
 from thaw.evaluate.metrics import accuracy, loss
 from thaw.experiments.cross_validation import (
     cross_validate,
+    cross_validate_training,
     solved,
     summary,
     trained,
@@ -48,6 +49,24 @@ def test_the_label_of_an_image_does_not_reach_its_own_prediction(data, solver):
         other = cross_validate(replace(data, labels=flipped), 2, fit)
         np.testing.assert_array_equal(other[fold == left_out], found[fold == left_out])
         assert not np.array_equal(other[fold != left_out], found[fold != left_out])
+
+
+def test_a_training_sees_neither_its_fold_nor_the_views_of_images_that_choose_its_epoch(data):
+    rows = pd.DataFrame({"fold": data.fold, "view": data.view})
+    seen = {}
+
+    def train(fold, chosen):
+        seen[fold] = chosen
+        return lambda images: np.full((len(images), 2), images[:, None], np.float32)
+
+    found = cross_validate_training(rows, 2, train)
+    assert sorted(seen) == [0, 1, 2, 3]
+    for left_out, (chosen, val) in seen.items():
+        following = (left_out + 1) % 4
+        assert set(data.fold[chosen]) == {0, 1, 2, 3} - {left_out, following}
+        assert set(chosen) == set(np.flatnonzero(~np.isin(data.fold, [left_out, following])))
+        assert set(val) == set(np.flatnonzero((data.fold == following) & (data.view == 0)))
+    np.testing.assert_array_equal(found[:, 0], np.arange(60))  # each image, in order
 
 
 @pytest.mark.parametrize("solver", FITS)

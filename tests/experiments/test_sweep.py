@@ -188,7 +188,7 @@ def test_two_sweeps_at_once_are_refused(repository):
     process.communicate()
 
 
-def test_jobs_give_the_same_results_and_do_no_work_twice(made, repository):
+def test_jobs_give_the_same_results_and_do_no_work_twice(repository):
     grid = "seed=0,1 evaluate.bins=4,6"
     sweep(repository, f"{grid} --jobs 3")
     assert sorted(line[1] for line in ran(repository) if line[0] == "prepare") == ["0", "1"]

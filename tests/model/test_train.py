@@ -19,7 +19,7 @@ from thaw.model import checkpoint
 from thaw.model.freeze import freeze
 from thaw.model.network import as_graph, build_classifier, build_head
 from thaw.model.saved import load_model, save_model
-from thaw.model.train import Adam, plan_phases, solve_head, train
+from thaw.model.train import Adam, Trainer, predict
 from thaw.params import Train
 
 SETTINGS = Train(
@@ -66,10 +66,13 @@ def features(tmp_path, monkeypatch):
 
 def trained(features, settings=SETTINGS, folder="work"):
     parts, head = network(settings.hidden_units)
-    phases = plan_phases(parts, head, features, ["Cat", "Dog"], settings)
-    if settings.head_solver == "lbfgs":
-        solve_head(phases, features, ["Cat", "Dog"], Path(folder))
-    return train(phases, settings, 4, Path(folder)), parts, head
+    trainer = Trainer(features, ["Cat", "Dog"], settings, 4, Path(folder))
+    _, progress = trainer.run(parts, head, split_rows(features.rows))
+    return progress, parts, head
+
+
+def split_rows(rows):
+    return tuple(np.flatnonzero(rows["split"] == split) for split in ("train", "val"))
 
 
 def weights(parts, head):
@@ -98,6 +101,15 @@ def test_the_weights_left_are_those_of_the_epoch_with_the_lowest_validation_loss
     vectors = parts.tail(features.activations[48:].astype(np.float32))
     probabilities = np.asarray(head(vectors))[np.arange(16), np.tile([0, 1], 8)]
     assert -np.log(probabilities).mean() == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_the_last_phase_predicts_rows_of_the_activations(features):
+    parts, head = network()
+    trainer = Trainer(features, ["Cat", "Dog"], SETTINGS, 4, Path("work"))
+    phase, _ = trainer.run(parts, head, split_rows(features.rows))
+    rows = np.array([3, 50, 51])
+    expected = head(parts.tail(features.activations[rows].astype(np.float32)))
+    np.testing.assert_allclose(predict(phase, rows, 2), expected, rtol=1e-5)
 
 
 SOLVED = {"head_solver": "lbfgs", "hidden_units": []}
@@ -227,8 +239,8 @@ def test_with_the_whole_base_frozen_only_the_head_learns(tmp_path, monkeypatch):
     rows = pd.DataFrame({"label": ["Cat", "Dog"] * 16, "split": ["train"] * 24 + ["val"] * 8})
     vectors = np.random.default_rng(2).normal(size=(32, parts.embedding_size)).astype(np.float32)
     features = Features(vectors, None, rows, {})
-    phases = plan_phases(parts, head, features, ["Cat", "Dog"], SETTINGS)
-    progress = train(phases, SETTINGS, 4, Path("work"))
+    trainer = Trainer(features, ["Cat", "Dog"], SETTINGS, 4, Path("work"))
+    _, progress = trainer.run(parts, head, split_rows(rows))
     assert [entry["phase"] for entry in progress.history] == ["head"] * SETTINGS.head_epochs
 
 
@@ -254,8 +266,8 @@ def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, 
     ):
         features = Features(embeddings, inputs, rows, {})
         folder = Path(str(inputs.dtype))
-        phases = plan_phases(parts, head, features, ["Cat", "Dog"], SETTINGS)
-        progress = train(phases, SETTINGS, 4, folder)
+        trainer = Trainer(features, ["Cat", "Dog"], SETTINGS, 4, folder)
+        _, progress = trainer.run(parts, head, split_rows(rows))
         losses.append([(entry["loss"], entry["val_loss"]) for entry in progress.history])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     assert losses[0][0] != losses[0][-1]

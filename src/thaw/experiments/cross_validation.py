@@ -9,9 +9,9 @@ import pandas as pd
 
 from thaw.evaluate.metrics import accuracy, loss, per_class, ranking
 from thaw.features.adam_head import AdamSettings, DenseHead, train_head
-from thaw.features.embedded import Embedded
+from thaw.features.embedded import Embedded, class_indices
 from thaw.features.linear_head import solve
-from thaw.files import atomic_write
+from thaw.files import atomic_write, write_json
 
 METRICS = ("accuracy", "loss", "roc_auc", "f1")  # as in metrics/eval.json
 
@@ -23,6 +23,8 @@ class Head(Protocol):
         """Embeddings (N, V) → float32 (N, C)."""
 
 
+Predict = Callable[[np.ndarray], np.ndarray]  # rows, int (N,) → probabilities (N, C)
+Chosen = tuple[np.ndarray, np.ndarray]  # rows of train, and of val
 Fit = Callable[[Embedded, int], Head]  # the rows of the other folds, and the fold left out
 
 
@@ -35,14 +37,19 @@ def trained(settings: AdamSettings, classes: int) -> Fit:
     """The head trained with Adam; its best epoch is chosen on the fold after the one left out."""
 
     def fit(rest: Embedded, fold: int) -> Head:
-        others = np.unique(rest.fold)
-        following = others[others > fold]
-        train, val = rest.leave_out(following[0] if len(following) else others[0])
+        train, val = rest.leave_out(next_fold(rest.fold, fold))
         sizes = [rest.embeddings.shape[1], *settings.hidden_units, classes]
         head = DenseHead.initial(sizes, [settings.seed, fold])
         return train_head(head, train, val, settings)
 
     return fit
+
+
+def next_fold(folds: np.ndarray, fold: int) -> int:
+    """The fold after `fold`, which is not among `folds`; after the last the first."""
+    others = np.unique(folds)
+    later = others[others > fold]
+    return int(later[0] if len(later) else others[0])
 
 
 def cross_validate(data: Embedded, classes: int, fit: Fit) -> np.ndarray:
@@ -58,8 +65,27 @@ def cross_validate(data: Embedded, classes: int, fit: Fit) -> np.ndarray:
     return found
 
 
+def cross_validate_training(
+    rows: pd.DataFrame, classes: int, train: Callable[[int, Chosen], Predict]
+) -> np.ndarray:
+    """Probabilities of each image, float32 (images, C), by the training that lacked its fold.
+
+    rows: columns fold and view; the images are those with view 0, in their order. train: trains
+    without a fold, on the rows that it gets, the second of which choose the best epoch; these are
+    the images of the fold after it.
+    """
+    fold, is_image = rows["fold"].to_numpy(), (rows["view"] == 0).to_numpy()
+    found = np.empty((len(rows), classes), np.float32)
+    for left_out in np.unique(fold):
+        val = next_fold(fold[fold != left_out], left_out)
+        chosen = np.flatnonzero((fold != left_out) & (fold != val))
+        chosen_val, images = (np.flatnonzero((fold == n) & is_image) for n in (val, left_out))
+        found[images] = train(int(left_out), (chosen, chosen_val))(images)
+    return found[is_image]
+
+
 def summary(
-    truth: np.ndarray, fold: np.ndarray, probabilities: np.ndarray, labels: list[str]
+    truth: np.ndarray, fold: np.ndarray, probabilities: np.ndarray, labels: Sequence[str]
 ) -> dict[str, Any]:
     """Number of images and folds, and mean and standard deviation over the folds per metric.
 
@@ -77,12 +103,37 @@ def summary(
     return found
 
 
-def _metrics(truth: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> Iterator[Any]:
+def _metrics(truth: np.ndarray, probabilities: np.ndarray, labels: Sequence[str]) -> Iterator[Any]:
     yield from accuracy(truth, probabilities)
     yield from loss(truth, probabilities)
     if len(np.unique(truth)) == len(labels):
         yield from ranking(truth, probabilities)
-        yield from per_class(truth, probabilities, labels)
+        yield from per_class(truth, probabilities, list(labels))
+
+
+def write_results(
+    table: Path,
+    metrics: Path,
+    images: pd.DataFrame,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    training: dict[str, str],
+) -> None:
+    """Write the out-of-fold predictions, and their metrics as JSON.
+
+    images: columns name, label and fold. probabilities: (images, C). training: what the
+    predictions stand for.
+    """
+    write_out_of_fold(table, images, probabilities, classes)
+    truth, fold = class_indices(images["label"], classes), images["fold"].to_numpy()
+    write_json(metrics, training | summary(truth, fold, probabilities, classes))
+
+
+def write_nothing(table: Path, metrics: Path, classes: Sequence[str]) -> None:
+    """Write a table without rows and metrics of no image: cross-validation was not asked for."""
+    images = pd.DataFrame(columns=["name", "label", "fold"])
+    write_out_of_fold(table, images, np.empty((0, len(classes))), classes)
+    write_json(metrics, {"n": 0})
 
 
 def write_out_of_fold(
@@ -90,7 +141,7 @@ def write_out_of_fold(
 ) -> None:
     """Write columns name, label, fold, predicted, and p_<class> for each class.
 
-    images: columns name, label and fold; without images the table has no row.
+    images: columns name, label and fold.
     """
     table = images[["name", "label", "fold"]].reset_index(drop=True)
     table["predicted"] = np.array(classes, dtype=object)[probabilities.argmax(axis=1)]

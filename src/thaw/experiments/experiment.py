@@ -22,12 +22,12 @@ from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.errors import ThawError, listing
 from thaw.evaluate.predictions import Predictions, index_of, read_predictions
 from thaw.files import damage_explained
-from thaw.paths import IMAGES, PREDICTIONS, SPLIT
+from thaw.paths import FULL_OUT_OF_FOLD, IMAGES, OUT_OF_FOLD, PREDICTIONS, SPLIT
 
 WORKSPACE = "workspace"  # the name of what is in the working tree
 LOCK = "dvc.lock"
 EVALUATION, DETAILS = "metrics/eval.json", "metrics/details.json"
-CROSSVAL, OUT_OF_FOLD = "metrics/crossval.json", "outputs/out_of_fold.csv"
+CROSSVAL = "metrics/crossval.json"
 CURVES = "plots/learning_curves.csv"
 FILES = (EVALUATION, DETAILS, CURVES)
 SEEDS = ("seed", "split.seed")  # params in which the runs of one setting differ
@@ -83,7 +83,9 @@ class Experiment:
         """
         with damage_explained(f"{CROSSVAL} of {self.name}"):
             training = json.loads(self.texts.get(CROSSVAL, "{}")).get("training")
-        if training == "full" or (training == "head" and self._is_frozen()):
+        if training == "full":
+            return _read_out_of_fold(self.cached(FULL_OUT_OF_FOLD), self.val.labels)
+        if training == "head" and self._is_frozen():
             return _read_out_of_fold(self.cached(OUT_OF_FOLD), self.val.labels)
         return None
 

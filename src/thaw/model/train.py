@@ -35,7 +35,8 @@ from thaw.paths import LOGS
 
 log = logging.getLogger("thaw")
 
-SPLITS = ("train", "val")
+# Rows of embeddings and activations to train on, and to choose the best epoch on: int (N,), (M,).
+ChosenRows = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,42 @@ class Adam(keras.optimizers.Adam):
         )
 
 
+@dataclass(frozen=True)
+class Trainer:
+    """Trains networks on the rows chosen of the same embeddings and activations.
+
+    seed: for shuffling. checkpoint: a directory; a killed run resumes from it with the same
+    result. To get the same digits each time, call
+    `tf.config.experimental.enable_op_determinism` first.
+    """
+
+    features: Features
+    classes: list[str]
+    settings: Train
+    seed: int
+    checkpoint: Path
+
+    def run(
+        self, parts: SplitBackbone, head: keras.Model, chosen: ChosenRows, name: str = ""
+    ) -> tuple[Phase, Progress]:
+        """Train head and tail, and restore their best epoch; return the last phase.
+
+        name: of the folder in `checkpoint` and in TensorBoard's, if there are several networks.
+        """
+        phases = plan_phases(parts, head, self.features, self.classes, self.settings, chosen)
+        checkpoint, board = self.checkpoint / name, tensorboard_folder() / name
+        if self.settings.head_solver == "lbfgs":
+            solve_head(phases, self.features, self.classes, checkpoint)
+        return phases[-1], train(phases, self.settings, self.seed, checkpoint, board)
+
+
 def plan_phases(
     parts: SplitBackbone,
     head: keras.Model,
     features: Features,
     classes: list[str],
     settings: Train,
+    chosen: ChosenRows,
 ) -> list[Phase]:
     """The head phase and, if the tail has trainable weights, the fine-tuning phase.
 
@@ -142,7 +173,7 @@ def plan_phases(
     """
 
     def phase(name: str, model: keras.Model, inputs: np.ndarray, epochs: int, rate: float) -> Phase:
-        train, val = (dataset_of(inputs, features.rows, classes, split) for split in SPLITS)
+        train, val = (dataset_of(inputs, features.rows, classes, rows) for rows in chosen)
         return Phase(name, model, train, val, epochs, rate)
 
     head_model = keras.Model(head.input, head.output)  # `head` itself is saved, so never compiled
@@ -169,25 +200,23 @@ def plan_phases(
 
 
 def dataset_of(
-    inputs: np.ndarray, rows: pd.DataFrame, classes: list[str], split: str
+    inputs: np.ndarray, rows: pd.DataFrame, classes: list[str], chosen: np.ndarray
 ) -> ArrayDataset:
-    """The rows of one split, with labels as indices into `classes`."""
-    chosen = np.flatnonzero(rows["split"] == split)
+    """The chosen rows, int (N,), with labels as indices into `classes`."""
     return ArrayDataset(inputs, chosen, class_indices(rows["label"].iloc[chosen], classes))
 
 
-def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> Progress:
+def train(
+    phases: list[Phase], settings: Train, seed: int, checkpoint: Path, board: Path
+) -> Progress:
     """Train the phases in turn and restore the weights of the best epoch, by validation loss.
 
-    seed: for shuffling. checkpoint: a directory; a killed run resumes from it with the same
-    result. Loss: sparse categorical cross-entropy. Optimiser: Adam (Kingma & Ba 2015) with
-    decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError at the first loss that is
-    not finite. To get the same digits each time, call
-    `tf.config.experimental.enable_op_determinism` first.
+    board: a directory for TensorBoard. Loss: sparse categorical cross-entropy. Optimiser: Adam
+    (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019). Raises ThawError at
+    the first loss that is not finite.
     """
     checkpoint.mkdir(parents=True, exist_ok=True)
     full = phases[-1].model  # the models of earlier phases are parts of it
-    board = tensorboard_folder()
     for phase in phases:
         progress = read_progress(checkpoint)
         if phase.epochs == 0 or phase.name in progress.finished:
@@ -218,6 +247,12 @@ def train(phases: list[Phase], settings: Train, seed: int, checkpoint: Path) -> 
     return progress
 
 
+def predict(phase: Phase, rows: np.ndarray, size: int) -> np.ndarray:
+    """Probabilities of rows, int (N,), of the phase's inputs; float32 (N, C)."""
+    unlabelled = ArrayDataset(phase.train.inputs, rows, np.zeros(len(rows), np.int64))
+    return np.asarray(phase.model.predict(batches(unlabelled, size), verbose=0))
+
+
 def solve_head(
     phases: list[Phase], features: Features, classes: list[str], checkpoint: Path
 ) -> None:
@@ -229,9 +264,8 @@ def solve_head(
     phase, full = phases[0], phases[-1].model
     if read_progress(checkpoint).history:
         return
-    is_train = features.rows["split"] == "train"
-    rows = features.embeddings[np.flatnonzero(is_train)]
-    solved = solve(Embedded.of(rows, features.rows[is_train], classes))
+    rows = phase.train.rows
+    solved = solve(Embedded.of(features.embeddings[rows], features.rows.iloc[rows], classes))
     log.info("the head is solved: its strength C is %g", solved.strength)
     phase.model.get_layer("softmax").set_weights([solved.kernel, solved.bias])
     losses = judge(solved, phase.train) | {
