@@ -10,8 +10,6 @@ sample. Then, in five rounds, all files of the source get a new time, so that DV
 table of medians.
 """
 
-import io
-import random
 import shutil
 import sys
 import tempfile
@@ -21,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from clone import clone, timed
-from PIL import Image
+from crops import crops, write_zip
 
 from thaw.data.tables import read_rows
 
@@ -35,35 +33,21 @@ SMALL = (
 )
 
 
-def crops(images: Path, count: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names with a class folder, and JPEG files, of random crops of a table of images."""
-    rng = random.Random(0)
+def photographs(images: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield label and file of each image of a table."""
+    for row in read_rows(images, ["label", "bytes"]):
+        yield row["label"], row["bytes"]
+
+
+def small_crops(images: Path, count: int) -> Iterator[tuple[str, bytes]]:
+    """Yield so many crops of the images of a table."""
     total = sum(1 for _ in read_rows(images, ["name"]))
-    number = 0
-    for index, row in enumerate(read_rows(images, ["label", "bytes"]), 1):
-        file = Image.open(io.BytesIO(row["bytes"]))
-        file.draft("RGB", (2 * SIDE, 2 * SIDE))  # decodes faster, at lower resolution
-        image = file.convert("RGB")
-        while number < count * index // total:
-            x, y = rng.uniform(0, image.width / 2), rng.uniform(0, image.height / 2)
-            box = (x, y, x + image.width / 2, y + image.height / 2)
-            stream = io.BytesIO()
-            image.resize((SIDE, SIDE), box=box).save(stream, "JPEG")
-            yield f"{row['label']}/{number}.jpg", stream.getvalue()
-            number += 1
-
-
-def write_zip(path: Path, images: Path) -> Path:
-    """Write an archive of crops."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in crops(images, ARCHIVE_FILES):
-            archive.writestr(name, data)
-    return path
+    return crops(photographs(images), count / total, SIDE)
 
 
 def write_folder(path: Path, images: Path) -> Path:
     """Write a folder of crops."""
-    for name, data in crops(images, FOLDER_FILES):
+    for name, data in small_crops(images, FOLDER_FILES):
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
@@ -106,7 +90,10 @@ def main() -> None:
         with zipfile.ZipFile(sys.argv[1]) as archive:
             archive.extractall(folder / "photographs")
         measure("a folder", folder / "photographs", keep=images)
-        measure("an archive of 25,000", write_zip(folder / "crops.zip", images))
+        measure(
+            "an archive of 25,000",
+            write_zip(folder / "crops.zip", small_crops(images, ARCHIVE_FILES)),
+        )
         measure("a folder", write_folder(folder / "crops", images))
 
 
