@@ -1,4 +1,4 @@
-.PHONY: help repro test bench lint deps
+.PHONY: help repro test bench sweep lint deps
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -23,6 +23,10 @@ test: .venv/installed  ## the whole test suite
 
 bench: repro  ## what running frozen layers once saves, and the bundle
 	python benchmarks/bench.py
+
+sweep: repro  ## draw plots/sweep.png: six depths, three seeds
+	thaw sweep train.freeze_till=all,140,117,100,60,0 seed=1,2,3 split.seed=20
+	cp outputs/sweep/sweep.png plots/sweep.png
 
 lint: .venv/installed  ## style, types, and who imports whom
 	ruff check .
