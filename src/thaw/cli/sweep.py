@@ -13,8 +13,9 @@ from thaw.errors import ThawError
 from thaw.paths import SWEEP_RESULTS
 
 if TYPE_CHECKING:
+    from thaw.experiments.board import Board
     from thaw.experiments.compare import Ranking
-    from thaw.experiments.sweep import Board, Outcome, Plan
+    from thaw.experiments.sweep import Outcome, Plan
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -59,11 +60,13 @@ def sweep(
 
 def _sweep(words: list[str], seconds: float | None, jobs: int) -> None:
     from thaw.experiments.grid import read_grid
-    from thaw.experiments.sweep import Board, make_plan, only_sweep
+    from thaw.experiments.sweep import make_plan, only_sweep
 
     with only_sweep():
         plan = make_plan(read_grid(words))
         _show_plan(plan)
+        from thaw.experiments.board import Board  # slow to import
+
         board = Board(plan)
         with _noted_signals() as signals:
             outcomes = _run(plan, board, jobs, seconds, signals)
