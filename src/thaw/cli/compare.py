@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from thaw.paths import SWEEP_RESULTS
+
 if TYPE_CHECKING:
     from thaw.experiments.compare import Comparison
 
 PAGE = Path("outputs/compare/index.html")
-SWEEP = Path("outputs/sweep")
 
 
 def compare(
@@ -48,8 +49,8 @@ def compare(
     write_page(PAGE, comparison, bool(names))
     typer.echo(f"as a page: {PAGE}", err=True)
     if DEPTH in comparison.settings[0].params:
-        write_sweep(SWEEP, [run for setting in comparison.settings for run in setting.runs])
-        typer.echo(f"against the depth: {SWEEP}/sweep.png and sweep.csv", err=True)
+        write_sweep(SWEEP_RESULTS, comparison.runs)
+        typer.echo(f"against the depth: {SWEEP_RESULTS}/sweep.png and sweep.csv", err=True)
 
 
 def _compare(names: list[str]) -> "Comparison":

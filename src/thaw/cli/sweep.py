@@ -3,18 +3,23 @@
 import re
 import shutil
 import signal
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thaw.errors import ThawError
+from thaw.paths import SWEEP_RESULTS
+
 if TYPE_CHECKING:
-    from thaw.experiments.results import Ranking, Scoreboard
+    from thaw.experiments.board import Board
+    from thaw.experiments.compare import Ranking
     from thaw.experiments.sweep import Outcome, Plan
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-MOST_ROWS = 40  # of the table of points
+MOST_ROWS = 40  # settings that are printed
 
 
 def sweep(
@@ -36,9 +41,11 @@ def sweep(
     """Run every combination of the values as a DVC experiment, and name the best.
 
     The points start from the tracked files as they are, and run in copies of the repository: the
-    working tree is not touched. Points whose experiment exists are skipped, so the same command
-    continues after an interruption. The best is chosen without a look at test. Exit code 1 if a
-    point failed.
+    files that Git tracks stay as they are. Points whose experiment exists are skipped, so the same
+    command continues after an interruption. The best is chosen on out-of-fold predictions if all
+    points have such of their own training, else on val, never on test: test metrics are shown of
+    the chosen point, and of others, for no choice, by `thaw compare` with their names. Writes
+    outputs/sweep/sweep.csv and sweep.png. Exit code 1 if a point failed.
 
     Examples: `thaw sweep train.freeze_till=all,143,116 seed=0,1,2` · `thaw sweep augment.views=0,2
     --time 10m --jobs 2` · `thaw sweep --clean`
@@ -53,19 +60,25 @@ def sweep(
 
 def _sweep(words: list[str], seconds: float | None, jobs: int) -> None:
     from thaw.experiments.grid import read_grid
-    from thaw.experiments.results import Scoreboard
     from thaw.experiments.sweep import make_plan, only_sweep
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as by Ctrl-C
     with only_sweep():
         plan = make_plan(read_grid(words))
         _show_plan(plan)
-        board = Scoreboard(Path.cwd(), plan.snapshot[0], plan.points)
-        outcomes, is_interrupted = _run(plan, board, jobs, seconds)
+        from thaw.experiments.board import Board  # slow to import
+
+        board = Board(plan)
+        with _noted_signals() as signals:
+            outcomes = _run(plan, board, jobs, seconds, signals)
     failed = [outcome for outcome in outcomes if outcome.error]
-    _report(plan, board.ranking(), failed)
-    if is_interrupted or failed:
-        raise typer.Exit(130 if is_interrupted else 1)
+    if ranking := board.ranking():
+        _show_ranking(ranking)
+        _show_verdict(ranking)
+        if not signals:
+            _write(ranking)
+    _show_rest(plan, board, failed)
+    if signals or failed:
+        raise typer.Exit(130 if signals else 1)
 
 
 def _clean() -> None:
@@ -93,57 +106,104 @@ def _show_plan(plan: "Plan") -> None:
     )
 
 
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """A list of the numbers of Ctrl-C's signal and of SIGTERM, if they come.
+
+    They raise nothing, which could be in the midst of anything. What is ignored, as Ctrl-C is in
+    the background of a shell script, stays so.
+    """
+    noted: list[int] = []
+    heeded = [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, lambda number, _: noted.append(number)) for one in heeded}
+    try:
+        yield noted
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def _run(
-    plan: "Plan", board: "Scoreboard", jobs: int, seconds: float | None
-) -> "tuple[list[Outcome], bool]":
-    """Run the points with a progress bar; what ended, and whether Ctrl-C stopped it."""
+    plan: "Plan", board: "Board", jobs: int, seconds: float | None, signals: list[int]
+) -> "list[Outcome]":
+    """Run the points with a progress bar, until a signal comes; what ended."""
     from tqdm import tqdm
 
     from thaw.experiments.sweep import run_points
 
     ended: list[Outcome] = []
     bar = tqdm(total=len(plan.points), initial=len(plan.done), desc="sweep", unit="point")
-    try:
-        with bar, closing(run_points(plan, jobs, seconds)) as outcomes:
+    with bar, closing(run_points(plan, jobs, lambda: bool(signals), seconds)) as outcomes:
+        try:
             bar.set_postfix_str(_best(board.ranking()))
             for outcome in outcomes:
                 ended.append(outcome)
                 bar.set_postfix_str(_best(board.ranking()), refresh=False)
                 bar.update()
-    except KeyboardInterrupt:
-        return ended, True
-    return ended, False
+        except ThawError:
+            if not signals:  # Ctrl-C reaches also the Git that a sweep runs
+                raise
+    return ended
 
 
-def _best(ranking: "Ranking") -> str:
-    if not ranking.scores:
-        return ""
-    result, score = ranking.scores[0]
-    return f"best {score:.4f} {result.point.name}"
+def _best(ranking: "Ranking | None") -> str:
+    return f"best {ranking.scores[0].accuracy:.4f} {ranking.best.name}" if ranking else ""
 
 
-def _report(plan: "Plan", ranking: "Ranking", failed: "list[Outcome]") -> None:
-    """Print the points, best first, test metrics of the best only, and what failed or is left."""
-    if ranking.scores:
-        typer.echo(f"{ranking.criterion}, best setting first:")
-    for result, score in ranking.scores[:MOST_ROWS]:
-        typer.echo(f"  {score:.4f}  {result.point.name}")
-    if len(ranking.scores) > MOST_ROWS:
-        typer.echo(f"  and {len(ranking.scores) - MOST_ROWS} more: dvc exp show")
-    if ranking.scores:
-        best = ranking.scores[0][0]
-        typer.echo(f"chosen: {best.point.name}; on test: {_on_test(best.metrics)}")
-    for outcome in failed:
-        typer.echo(f"failed: {outcome.point.name}: {outcome.error}; see {outcome.log}", err=True)
-    left = len(plan.points) - len(ranking.scores) - len(failed)
-    if left:
-        typer.echo(f"{left} points are left: the same command continues")
+def _show_ranking(ranking: "Ranking") -> None:
+    """Print the points, those of the best setting first, and test metrics of the chosen one."""
+    from thaw.experiments.comparison_table import describe, short_keys
+
+    typer.echo(f"{ranking.images} accuracy, best setting first:")
+    shown = list(zip(ranking.settings, ranking.scores, strict=True))[:MOST_ROWS]
+    for setting, score in shown:
+        if score.spread is not None:
+            params = describe(setting, short_keys(ranking))
+            typer.echo(f"  {score.accuracy:.4f} ± {score.spread:.4f}  {params}".rstrip())
+        indent = "  " if score.spread is None else "    "
+        for run, accuracy in zip(setting.runs, score.accuracies, strict=True):
+            typer.echo(f"{indent}{accuracy:.4f}  {run.name}")
+    if len(ranking.settings) > MOST_ROWS:
+        typer.echo(f"  and {len(ranking.settings) - MOST_ROWS} more: dvc exp show")
+    for line in ranking.not_ranked:
+        typer.echo(line)
+    typer.echo(f"chosen: {ranking.best.name}; on test: {_on_test(ranking.best.metrics)}")
 
 
 def _on_test(metrics: dict[str, Any]) -> str:
-    """The metrics of the test split."""
+    """The metrics of the test split that are headlines."""
+    from thaw.evaluate.metrics import HEADLINE
+
     return ", ".join(
-        f"{key} {value:.4f}"
-        for key, value in metrics.items()
-        if isinstance(value, float) and not key.startswith("val_")
+        f"{key} {metrics[key]:.4f}"
+        for key in HEADLINE
+        if isinstance(metrics.get(key), float) and not key.startswith("val_")
     )
+
+
+def _show_verdict(ranking: "Ranking") -> None:
+    """Print whether the best setting is shown to be better than the second."""
+    from thaw.experiments.compare import compare_first_two
+    from thaw.experiments.comparison_table import sentence
+
+    if pair := compare_first_two(ranking):
+        first, second = ranking.settings[:2]
+        typer.echo(f"{first.name} and {second.name}: {sentence(pair)}")
+
+
+def _write(ranking: "Ranking") -> None:
+    from thaw.experiments.sweep_plots import write_sweep
+
+    write_sweep(SWEEP_RESULTS, ranking.runs)
+    typer.echo(f"all points: {SWEEP_RESULTS}/sweep.csv and sweep.png")
+
+
+def _show_rest(plan: "Plan", board: "Board", failed: "list[Outcome]") -> None:
+    """Print what is not in the ranking, and why."""
+    for line in board.left_out:
+        typer.echo(line)
+    for outcome in failed:
+        typer.echo(f"failed: {outcome.point.name}: {outcome.error}; see {outcome.log}", err=True)
+    left = len(plan.points) - len(board.done) - len(failed)
+    if left:
+        typer.echo(f"{left} points are left: the same command continues")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from dvc.config import Config
 from dvc.repo import Repo
 
 from thaw.errors import ThawError
-from thaw.experiments.git import git, reference
+from thaw.experiments.git import git, reference, swept_message
 from thaw.experiments.grid import Point
 from thaw.experiments.pipeline import Pipeline
 from thaw.params import local_path
@@ -24,7 +25,6 @@ LOCAL_PATHS = ("watch", "watch_table", "source", "table")  # of data, that Git m
 # Outs are linked to the cache where that is possible, so that a copy needs no space.
 LINKS = "reflink,hardlink,symlink,copy"
 SECONDS_TO_END = 10.0
-MESSAGE = "thaw sweep:"  # of the commits of experiments
 
 
 def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str]:
@@ -45,9 +45,19 @@ def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str
 
 
 def local_inputs(params: dict[str, Any]) -> list[str]:
-    """The local paths that params name: a source, a table, weights."""
-    paths = [params["data"][key] for key in LOCAL_PATHS] + [params["base"]["weights"]]
-    return [str(local_path(path)) for path in paths if path and "://" not in path]
+    """The local paths that params name: a source, a table, weights.
+
+    ThawError for a relative path that leads further out of the repository than its parent.
+    """
+    named = [params["data"][key] for key in LOCAL_PATHS] + [params["base"]["weights"]]
+    paths = [str(local_path(path)) for path in named if path and "://" not in path]
+    for path in paths:
+        if Path(os.path.normpath(path)).parts[:2] == ("..", ".."):
+            raise ThawError(
+                "a source, table or weights outside of the project's parent folder must be an "
+                f"absolute path for a sweep, but is {path}: write {Path(path).resolve()}"
+            )
+    return paths
 
 
 def _tracked(root: Path, revision: str, path: str) -> str:
@@ -79,20 +89,20 @@ class Checkout:
         for key in ("user.name", "user.email"):
             git(folder, "config", key, _identity(root)[key])
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_stopped = False
         self._pipeline = Pipeline(folder)
         self._params_text = (folder / "params.yaml").read_text(encoding="utf-8")
         self._configure()
         self._link_folders(shared)
 
-    def run(self, point: Point, before: dict[str, Any], log: Path) -> bool:
-        """Run the pipeline at a point; whether that succeeded.
+    def start(self, point: Point, before: dict[str, Any], log: Path) -> None:
+        """Start the pipeline at a point.
 
         before: the params of the snapshot. log: where what the stages print goes.
         """
         text = edit(self._params_text, point.params, point.changed(before))
         (self._folder / "params.yaml").write_text(text, encoding="utf-8")
         self._link_inputs(point.params)
+        self._started = time.monotonic()
         with log.open("w", encoding="utf-8") as stream:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro"],
@@ -102,38 +112,45 @@ class Checkout:
                 stdout=stream,
                 stderr=stream,
             )
-        if self._is_stopped:
-            self.stop()
-        return self._process.wait() == 0 and not self._is_stopped
 
-    def stop(self) -> None:
-        """End what runs here, with all that it started. Nothing is recorded from here afterwards.
+    def has_ended(self) -> bool:
+        """Whether nothing runs here."""
+        return self._process is None or self._process.poll() is not None
 
-        A stage outlives a killed DVC, so each process is ended.
+    def has_succeeded(self) -> bool:
+        """Whether what ended here did so without an error."""
+        return self._process is not None and self._process.poll() == 0
+
+    def kill(self) -> None:
+        """Kill what runs here, with all that it started.
+
+        A stage outlives a killed DVC, so each process is killed. DVC is stopped first, so that it
+        starts no stage after they are listed.
         """
-        self._is_stopped = True
-        if self._process and self._process.poll() is None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        dvc = psutil.Process(self._process.pid)
+        dvc.suspend()
+        os.waitid(os.P_PID, dvc.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        stages = dvc.children(recursive=True)
+        for process in (dvc, *stages):
             with suppress(psutil.NoSuchProcess):
-                stages = psutil.Process(self._process.pid).children(recursive=True)
-                self._process.terminate()
-                for stage in stages:
-                    with suppress(psutil.NoSuchProcess):
-                        stage.terminate()
-                for stage in psutil.wait_procs(stages, SECONDS_TO_END)[1]:
-                    with suppress(psutil.NoSuchProcess):
-                        stage.kill()
+                process.kill()
+        self._process.wait()
+        psutil.wait_procs(stages, SECONDS_TO_END)
 
     def record(self, name: str) -> None:
         """Write the files as they are as an experiment into the repository, at once or not at all.
 
-        The same as `dvc exp save`, which needs a second and a half of the processor.
+        The same as `dvc exp save`, which needs a second and a half of the processor. Only its
+        message says how long it took, so that equal results have equal files.
         """
         outs = [*self._pipeline.uncached_outs(), "dvc.lock"]
         git(self._folder, "add", "--update")
         present = [out for out in outs if (self._folder / out).exists()]
         git(self._folder, "add", "--force", "--", *present)
         tree = git(self._folder, "write-tree")
-        message = f"{MESSAGE} {name}"
+        message = swept_message(name, time.monotonic() - self._started)
         commit = git(self._folder, "commit-tree", tree, "-p", self._baseline, "-m", message)
         ref = reference(self._baseline, name)
         # Of a killed push. Nothing else writes this reference.
@@ -163,15 +180,9 @@ class Checkout:
         """Link the local inputs that Git does not hold, so that relative paths hold here."""
         for name in local_inputs(params):
             link, target = self._folder / name, self._root / name
-            if os.path.isabs(name) or not target.exists() or link.exists():
-                continue
-            if not Path(os.path.normpath(link)).is_relative_to(self._folder.parent.parent):
-                raise ThawError(
-                    f"a source, table or weights far outside of the project must be an absolute "
-                    f"path for a sweep, but is {name}: write {target.resolve()}"
-                )
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(target.resolve())
+            if not os.path.isabs(name) and target.exists() and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(target.resolve())
 
 
 def _identity(root: Path) -> dict[str, str]:

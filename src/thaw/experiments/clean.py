@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 from dvc.repo import Repo
 
-from thaw.experiments.checkout import MESSAGE
-from thaw.experiments.git import git, read_file
+from thaw.experiments.git import SWEPT, git, read_file
 from thaw.files import damage_explained
 from thaw.paths import DATA, LOCK, SWEEP_SHARED
 
@@ -27,7 +26,7 @@ def clean_sweeps() -> int:
     with Repo() as repo:
         cache = Path(repo.cache.local.path)
     listed = git(root, "for-each-ref", "--format=%(refname) %(subject)", "refs/exps").splitlines()
-    refs = [line.split(" ")[0] for line in listed if f" {MESSAGE}" in line]
+    refs = [line.split(" ")[0] for line in listed if f" {SWEPT}" in line]
     excluded = [f"--exclude={ref}" for ref in refs]
     others = git(root, "log", "--format=%H", *excluded, "--all", "--full-history", "--", str(LOCK))
     texts = [read_file(root, revision, LOCK) for revision in others.split()]

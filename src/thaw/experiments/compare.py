@@ -48,8 +48,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Score:
-    """Results of a setting on `Comparison.images`, as means over its runs."""
+    """Results of a setting on `Ranking.images`, as means over its runs."""
 
+    accuracies: list[float]  # of each run
     accuracy: float
     low: float  # 95 % Wilson interval
     high: float
@@ -84,12 +85,35 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Settings, the best first, their scores, and the test of each pair that can be paired."""
+class Ranking:
+    """Settings, the best first, and their scores."""
 
     images: str  # OUT_OF_FOLD or VAL, on which the best is chosen
     settings: list[Setting]
     scores: list[Score]
+    others: list[Experiment]  # on other data or splits
+
+    @property
+    def best(self) -> Experiment:
+        """The run of the best setting with the highest accuracy, the first of equals."""
+        accuracies = self.scores[0].accuracies
+        return self.settings[0].runs[accuracies.index(max(accuracies))]
+
+    @property
+    def runs(self) -> list[Experiment]:
+        """Those of all settings, in their order."""
+        return [run for setting in self.settings for run in setting.runs]
+
+    @property
+    def not_ranked(self) -> list[str]:
+        """A line for each of the others."""
+        return [f"{one.name} is left out: other data or another split" for one in self.others]
+
+
+@dataclass(frozen=True)
+class Comparison(Ranking):
+    """A ranking, and the test of each pair of settings that can be paired."""
+
     pairs: list[Pair]
     left_out: list[str]  # a line for each experiment that was not asked for and does not fit
 
@@ -108,21 +132,39 @@ def compare(experiments: Sequence[Experiment], strict: bool) -> Comparison:
             "there must be an experiment to compare, but there is none of this commit with its "
             "results here: run the pipeline and commit, or name experiments"
         )
-    settings, others = _on_same_images(experiments)
+    ranking = rank(experiments)
+    others = ranking.others
     if others and strict:
         raise ThawError(
             "experiments must be on the same data and splits to be compared, or pair seed by "
-            f"seed, but {listing(e.name for e in others)} and {settings[0].runs[0].name} do not: "
-            "compare fewer, or run them with the same split.seed"
+            f"seed, but {listing(e.name for e in others)} and {ranking.best.name} do not: compare "
+            "fewer, or run them with the same split.seed"
         )
+    pairs = _test_pairs(ranking.settings)
+    return Comparison(**vars(ranking), pairs=pairs, left_out=ranking.not_ranked)
+
+
+def rank(experiments: Sequence[Experiment]) -> Ranking:
+    """Rank the settings of at least one experiment by accuracy, a mean over runs, then by loss.
+
+    Only those count that can be paired with the setting of most runs.
+    """
+    settings, others = _on_same_images(experiments)
     images = common_images(run for setting in settings for run in setting.runs)
     scored = [(score(setting, images), setting) for setting in settings]
     scored.sort(key=lambda pair: (-pair[0].accuracy, pair[0].loss))
-    settings = [setting for _, setting in scored]
-    left_out = [f"{e.name} is left out: it is on other data or another split" for e in others]
-    return Comparison(
-        images, settings, [score for score, _ in scored], _test_pairs(settings), left_out
-    )
+    scores = [score for score, _ in scored]
+    return Ranking(images, [setting for _, setting in scored], scores, others)
+
+
+def compare_first_two(ranking: Ranking) -> Pair | None:
+    """The test of the best setting and the second, on the images of the ranking.
+
+    No correction for the others: the gap of these two is the smallest from the best. None if
+    there is no second, or one that cannot be paired.
+    """
+    runs = pair_runs(*ranking.settings[:2]) if len(ranking.settings) > 1 else []
+    return _test(0, 1, runs, ranking.images) if runs else None
 
 
 def differing(experiments: Iterable[Experiment]) -> list[str]:
@@ -204,13 +246,14 @@ def score(setting: Setting, images: str) -> Score:
     n = len({name for found in answers for name in found.names})
     accuracy = float(np.mean(accuracies))
     spread = float(np.std(accuracies, ddof=1)) if len(answers) > 1 else None
-    return Score(accuracy, *wilson_interval(accuracy, n), spread, float(np.mean(losses)), n)
+    interval = wilson_interval(accuracy, n)
+    return Score(accuracies, accuracy, *interval, spread, float(np.mean(losses)), n)
 
 
 def _test_pairs(settings: Sequence[Setting]) -> list[Pair]:
     """The tests of all pairs that have runs on the same images, corrected together."""
     pairs = [
-        _test(first, second, runs)
+        _test(first, second, runs, common_images(run for pair in runs for run in pair))
         for first, second in combinations(range(len(settings)), 2)
         if (runs := pair_runs(settings[first], settings[second]))
     ]
@@ -221,9 +264,8 @@ def _test_pairs(settings: Sequence[Setting]) -> list[Pair]:
     ]
 
 
-def _test(first: int, second: int, runs: list[tuple[Experiment, Experiment]]) -> Pair:
+def _test(first: int, second: int, runs: list[tuple[Experiment, Experiment]], images: str) -> Pair:
     """The test of two settings by itself, without the correction for others."""
-    images = common_images(run for pair in runs for run in pair)
     table = paired_answers(runs, images)
     differences, answers = table.groupby("group")[["difference", "answers"]].sum().to_numpy().T
     p_value = exact_p_value(differences)

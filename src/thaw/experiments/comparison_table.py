@@ -9,9 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from thaw.experiments.compare import BETTER, UNCLEAR, WORSE, Comparison, Pair, Setting
+from thaw.experiments.compare import BETTER, UNCLEAR, WORSE, Comparison, Pair, Ranking, Setting
 
 WIDTH = 100  # columns
+TEST = "test, for no choice"
 OF_TEST = ("accuracy", "accuracy_low", "accuracy_high")  # of metrics/eval.json
 PAIR_KEYS = (
     *("images", "n", "runs", "difference", "low", "high", "p_value", "adjusted", "smallest"),
@@ -22,6 +23,7 @@ PAIR_KEYS = (
 def rows(comparison: Comparison, with_test: bool) -> list[dict[str, str]]:
     """A row for each setting, the best first. with_test: also accuracy on test images."""
     keys = short_keys(comparison)
+    is_timed = any(mean_seconds(setting) for setting in comparison.settings)
     found = []
     for index, (setting, score) in enumerate(
         zip(comparison.settings, comparison.scores, strict=True)
@@ -31,18 +33,18 @@ def rows(comparison: Comparison, with_test: bool) -> list[dict[str, str]]:
         row[f"{comparison.images} accuracy"] = f"{score.accuracy:.4f}{spread}"
         row["95 % interval"] = f"{score.low:.3f}–{score.high:.3f}"
         row["loss"] = f"{score.loss:.4f}"
+        if is_timed:
+            row["seconds"] = f"{seconds:.1f}" if (seconds := mean_seconds(setting)) else ""
         row["against the first"] = verdict(comparison, index)
         if with_test:
-            row["test, for no choice"] = "{:.4f} ({:.3f}–{:.3f})".format(
-                *scores_on_test(setting).values()
-            )
+            row[TEST] = "{:.4f} ({:.3f}–{:.3f})".format(*scores_on_test(setting).values())
         found.append(row)
     return found
 
 
-def short_keys(comparison: Comparison) -> dict[str, str]:
+def short_keys(ranking: Ranking) -> dict[str, str]:
     """The params that differ, and the names under which they are shown: without the section."""
-    keys = list(comparison.settings[0].params)
+    keys = list(ranking.settings[0].params)
     counts = Counter(key.rpartition(".")[2] for key in keys)
     last = {key: key.rpartition(".")[2] for key in keys}
     return {key: last[key] if counts[last[key]] == 1 else key for key in keys}
@@ -101,6 +103,12 @@ def sentence(pair: Pair) -> str:
     )
 
 
+def mean_seconds(setting: Setting) -> float | None:
+    """Mean seconds of the runs that a sweep timed; None if it timed none."""
+    seconds = [run.seconds for run in setting.runs if run.seconds is not None]
+    return float(np.mean(seconds)) if seconds else None
+
+
 def scores_on_test(setting: Setting) -> dict[str, float]:
     """Accuracy and its interval on test: means over the runs."""
     return {key: float(np.mean([run.metrics[key] for run in setting.runs])) for key in OF_TEST}
@@ -108,14 +116,27 @@ def scores_on_test(setting: Setting) -> dict[str, float]:
 
 def as_text(comparison: Comparison, with_test: bool) -> str:
     """The table and the notes, at most WIDTH columns wide."""
-    return _table(rows(comparison, with_test)) + "\n" + _wrapped(notes(comparison))
+    table_rows = [_stacked(row) for row in rows(comparison, with_test)]
+    return _table(table_rows) + "\n" + _wrapped(notes(comparison))
+
+
+def _stacked(row: dict[str, str]) -> dict[str, str]:
+    """The row in fewer columns, with several lines in a cell."""
+    name, params, accuracy, interval, *others = row
+    lines = [row[name], *(f"  {word}" for word in row[params].split())]
+    stacked = {
+        name: "\n".join(lines),
+        f"{accuracy}\n{interval}": f"{row[accuracy]}\n{row[interval]}",
+    }
+    for title in others:
+        stacked[title.replace(", ", ",\n")] = row[title].replace(", ", "\n").replace(" (", "\n(")
+    return stacked
 
 
 def _table(table_rows: Sequence[dict[str, str]]) -> str:
     table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     for title in table_rows[0]:
-        fixed = title not in ("experiment", "params")
-        table.add_column(title, overflow="fold", no_wrap=False, min_width=6 if fixed else 10)
+        table.add_column(title, overflow="fold")
     for row in table_rows:
         table.add_row(*row.values())
     return _printed(table)
@@ -150,6 +171,7 @@ def as_json(comparison: Comparison, with_test: bool) -> dict[str, Any]:
             "experiments": [run.name for run in setting.runs],
             "params": setting.params,
             "trainable_parameters": setting.runs[0].metrics["trainable_parameters"],
+            "seconds": mean_seconds(setting),
             **asdict(score),
             **({"test": scores_on_test(setting)} if with_test else {}),
         }

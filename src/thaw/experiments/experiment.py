@@ -21,6 +21,7 @@ from thaw.backbones import count_layers
 from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.errors import ThawError, listing
 from thaw.evaluate.predictions import Predictions, index_of, read_predictions
+from thaw.experiments.git import seconds_of
 from thaw.files import damage_explained
 from thaw.paths import FULL_OUT_OF_FOLD, IMAGES, OUT_OF_FOLD, PREDICTIONS, SPLIT
 
@@ -46,6 +47,7 @@ class Experiment:
     outs: Mapping[str, str]  # path → MD5
     texts: Mapping[str, str]  # of the small files that are in Git, by path
     cache: Path  # DVC's
+    seconds: float | None  # from start to end, if a sweep ran it; work done before is not in it
 
     @property
     def seed(self) -> tuple[int, int]:
@@ -158,15 +160,30 @@ def _read_current(repo: Repo) -> tuple[list[Experiment], list[str]]:
     head = repo.scm.get_rev()
     refs = sorted(exp_refs_by_baseline(repo.scm, {head}).get(head, []), key=lambda ref: ref.name)
     revisions = {"HEAD": head} | {ref.name: str(ref) for ref in refs} | {WORKSPACE: WORKSPACE}
-    found: dict[str, Experiment] = {}
-    left_out = []
+    found, left_out = _read_present(repo, revisions)
+    different: dict[str, Experiment] = {}
+    for experiment in found:
+        different.setdefault(json.dumps(dict(experiment.outs), sort_keys=True), experiment)
+    return list(different.values()), left_out
+
+
+def read_revisions(revisions: Mapping[str, str]) -> tuple[list[Experiment], list[str]]:
+    """Read the experiments of these names and revisions.
+
+    Also returns a line for each that is left out because its results are not here.
+    """
+    with Repo() as repo:
+        return _read_present(repo, revisions)
+
+
+def _read_present(repo: Repo, revisions: Mapping[str, str]) -> tuple[list[Experiment], list[str]]:
+    found, left_out = [], []
     for name, revision in revisions.items():
         try:
-            experiment = _read(repo, name, revision)
-            found.setdefault(json.dumps(dict(experiment.outs), sort_keys=True), experiment)
+            found.append(_read(repo, name, revision))
         except ThawError as error:
             left_out.append(f"{name} is left out: {error}")
-    return list(found.values()), left_out
+    return found, left_out
 
 
 def _read(repo: Repo, name: str, revision: str) -> Experiment:
@@ -180,7 +197,10 @@ def _read(repo: Repo, name: str, revision: str) -> Experiment:
             texts[path] = read(path)
     with suppress(FileNotFoundError):
         texts[CROSSVAL] = read(CROSSVAL)
-    experiment = Experiment(name, params, outs, texts, Path(repo.cache.local.path))
+    is_commit = revision != WORKSPACE
+    message = repo.scm.resolve_commit(resolve_rev(repo.scm, revision)).message if is_commit else ""
+    cache = Path(repo.cache.local.path)
+    experiment = Experiment(name, params, outs, texts, cache, seconds_of(message))
     for needed in (IMAGES, SPLIT, PREDICTIONS):
         experiment.cached(needed)
     return experiment

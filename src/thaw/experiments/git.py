@@ -1,12 +1,15 @@
 """Git, for experiments: run it, read files of a revision, and what experiments there are."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from thaw.errors import ThawError
+
+SWEPT = "thaw sweep:"  # how the messages of a sweep's experiments begin
 
 
 def git(folder: Path, *words: str, index: Path | None = None) -> str:
@@ -47,6 +50,17 @@ def list_experiments(folder: Path, baseline: str) -> set[str]:
     pattern = reference(baseline, "").rstrip("/")
     names = git(folder, "for-each-ref", "--format=%(refname:lstrip=4)", pattern)
     return set(names.splitlines())
+
+
+def swept_message(name: str, seconds: float) -> str:
+    """The message of the commit that is a point of a sweep. seconds: from start to end."""
+    return f"{SWEPT} {name}\n\nseconds: {seconds:.1f}\n"
+
+
+def seconds_of(message: str) -> float | None:
+    """The seconds in the message of a commit, if it is a point of a sweep."""
+    found = re.search(r"(?m)^seconds: (\d+\.\d)$", message) if message.startswith(SWEPT) else None
+    return float(found[1]) if found else None
 
 
 def read_file(folder: Path, revision: str, path: Path) -> str | None:

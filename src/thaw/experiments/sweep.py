@@ -4,8 +4,7 @@ import fcntl
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from thaw.params import parse_yaml
 from thaw.paths import LOCK, SWEEP, SWEEP_LOGS, SWEEP_RUNS, SWEEP_SHARED
 
 PARAMS = Path("params.yaml")
+PAUSE = 0.05  # seconds between two looks at what runs
 
 
 @dataclass(frozen=True)
@@ -127,49 +127,59 @@ def _size(lock: dict[str, Any], stage: str) -> int:
     return sum(out.get("size", 0) for out in lock.get("stages", {}).get(stage, {}).get("outs", []))
 
 
-def run_points(plan: Plan, jobs: int, seconds: float | None = None) -> Generator[Outcome]:
+def run_points(
+    plan: Plan, jobs: int, is_interrupted: Callable[[], bool], seconds: float | None = None
+) -> Generator[Outcome]:
     """Run the points that are not done, `jobs` at a time, and yield each as it ends.
 
     Each job has its own copy of the repository, so the working tree is not touched. No two run at
-    the same time if both would do the same work. After `seconds` no further one starts.
+    the same time if both would do the same work. After `seconds` no further one starts; once
+    interrupted, what runs is killed.
     """
     start, waiting, made = time.monotonic(), plan.todo, set(plan.made)
-    running: dict[Future[Outcome], tuple[Point, Checkout]] = {}
-    with _checkouts(plan, min(jobs, len(waiting))) as free, ThreadPoolExecutor(jobs) as pool:
-        try:
-            while True:
-                is_late = seconds is not None and time.monotonic() - start >= seconds
-                points = [point for point, _ in running.values()]
-                point = None if is_late or not free else _startable(plan, waiting, points, made)
-                if point:
-                    waiting.remove(point)
-                    checkout = free.pop()
-                    future = pool.submit(_run_point, checkout, point, plan.before)
-                    running[future] = point, checkout
-                elif not running:
+    running: dict[Checkout, Point] = {}
+    with _checkouts(plan, min(jobs, len(waiting))) as checkouts:
+        while not is_interrupted():
+            free = [checkout for checkout in checkouts if checkout not in running]
+            is_late = seconds is not None and time.monotonic() - start >= seconds
+            busy = list(running.values())
+            point = None if is_late or not free else _startable(plan, waiting, busy, made)
+            if point:
+                waiting.remove(point)
+                free[0].start(point, plan.before, SWEEP_LOGS.absolute() / f"{point.name}.log")
+                running[free[0]] = point
+            elif not running:
+                return
+            elif ended := next((one for one in running if one.has_ended()), None):
+                outcome = _finish(ended, running.pop(ended))
+                if is_interrupted():  # Ctrl-C reaches also what was started
                     return
-                else:
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        outcome, checkout = future.result(), running.pop(future)[1]
-                        free.append(checkout)
-                        if not outcome.error:
-                            made.update(plan.keys[outcome.point.name].values())
-                        yield outcome
-        finally:
-            for _, checkout in running.values():
-                checkout.stop()
+                if not outcome.error:
+                    made.update(plan.keys[outcome.point.name].values())
+                yield outcome
+            else:
+                time.sleep(PAUSE)
 
 
 @contextmanager
 def _checkouts(plan: Plan, count: int) -> Iterator[list[Checkout]]:
-    """Copies of the repository, which are deleted in the end; a killed sweep's by the next."""
+    """Copies of the repository. In the end, what runs in them is killed, and they are deleted.
+
+    Those of a killed sweep are deleted by the next.
+    """
     shared, runs = SWEEP_SHARED.absolute(), SWEEP_RUNS.absolute()
-    runs.mkdir(exist_ok=True)
+    for folder in (runs, SWEEP_LOGS):
+        folder.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=runs))  # a new name: a killed one may still be written to
+    checkouts: list[Checkout] = []
     try:
-        numbers = range(count)
-        yield [Checkout(Path.cwd(), folder / str(n), plan.snapshot, shared) for n in numbers]
+        for number in range(count):
+            copy = folder / str(number)
+            checkouts.append(Checkout(Path.cwd(), copy, plan.snapshot, shared))
+        yield checkouts
     finally:
+        for checkout in checkouts:
+            checkout.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -182,12 +192,12 @@ def _startable(
     return next((one for one in waiting if busy.isdisjoint(keys[one.name].values())), None)
 
 
-def _run_point(checkout: Checkout, point: Point, before: dict[str, Any]) -> Outcome:
+def _finish(checkout: Checkout, point: Point) -> Outcome:
+    """Record a point that has ended, if it succeeded."""
     log = SWEEP_LOGS.absolute() / f"{point.name}.log"
-    log.parent.mkdir(exist_ok=True)
+    if not checkout.has_succeeded():
+        return Outcome(point, _last_error(log), log)
     try:
-        if not checkout.run(point, before, log):
-            return Outcome(point, _last_error(log), log)
         checkout.record(point.name)
     except ThawError as error:
         return Outcome(point, str(error), log)

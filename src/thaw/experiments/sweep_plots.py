@@ -36,7 +36,7 @@ def write_sweep(folder: Path, experiments: Sequence[Experiment]) -> None:
     """Write sweep.csv, a row for each experiment, and sweep.png. Neither has test figures."""
     table = sweep_table(experiments)
     write_table(folder / "sweep.csv", table)
-    draw_sweep(folder / "sweep.png", table, varying(experiments))
+    draw_sweep(folder / "sweep.png", table, varying(experiments) or [SEEDS[0]])
 
 
 def varying(experiments: Sequence[Experiment]) -> list[str]:
