@@ -50,7 +50,9 @@ def main() -> None:
     options = parser.parse_args()
     folder = photographs(options.archive, options.weights_wide, SETTINGS)
     wide = sweep(folder, f"seed={','.join(map(str, range(options.seeds)))}")
-    narrow = sweep(folder, f"seed=0 base.alpha=0.35 base.weights={options.weights_narrow.resolve()}")
+    narrow = sweep(
+        folder, f"seed=0 base.alpha=0.35 base.weights={options.weights_narrow.resolve()}"
+    )
     same = compare(folder, wide)
     [first] = [name for name in wide if name.startswith("seed=0-")]
     different = compare(folder, [first, *narrow])
