@@ -15,6 +15,7 @@ from dvc.repo import Repo
 
 from thaw.errors import ThawError
 from thaw.experiments.checkout import Checkout, describe_inputs
+from thaw.experiments.disk import predictor
 from thaw.experiments.git import list_experiments, read_file, snapshot
 from thaw.experiments.grid import Grid, Point, list_points
 from thaw.experiments.pipeline import Pipeline, StageKeys, lookup
@@ -85,13 +86,14 @@ def make_plan(grid: Grid) -> Plan:
     lock = yaml.load(read_file(root, start[1], LOCK) or "{}", yaml.CSafeLoader)
     made = set(_cached_keys(pipeline, lock)).union(*(keys[name].values() for name in done))
     new = {
-        (stage, key)
+        (stage, key): point.params
         for point in points
         if point.name not in done
         for stage, key in keys[point.name].items()
         if key not in made
     }
-    disk = sum(_size(lock, stage) for stage, _ in new)
+    predict = predictor(lock, before)
+    disk = sum(predict(stage, params) for (stage, _), params in new.items())
     return Plan(points, done, start, before, keys, made, disk)
 
 
@@ -120,11 +122,6 @@ def _cached_keys(pipeline: Pipeline, lock: dict[str, Any]) -> Iterator[str]:
         outs = stages.get(stage, {}).get("outs", [])
         if outs and all((cache / out["md5"][:2] / out["md5"][2:]).exists() for out in outs):
             yield key
-
-
-def _size(lock: dict[str, Any], stage: str) -> int:
-    """Bytes of the outs of a stage, as dvc.lock has them."""
-    return sum(out.get("size", 0) for out in lock.get("stages", {}).get(stage, {}).get("outs", []))
 
 
 def run_points(
