@@ -143,7 +143,7 @@ def run_points(
             point = None if is_late or not free else _startable(plan, waiting, busy, made)
             if point:
                 waiting.remove(point)
-                free[0].start(point, plan.before, SWEEP_LOGS.absolute() / f"{point.name}.log")
+                free[0].start(point, plan.before, _log(point))
                 running[free[0]] = point
             elif not running:
                 return
@@ -191,7 +191,7 @@ def _startable(
 
 def _finish(checkout: Checkout, point: Point) -> Outcome:
     """Record a point that has ended, if it succeeded."""
-    log = SWEEP_LOGS.absolute() / f"{point.name}.log"
+    log = _log(point)
     if not checkout.has_succeeded():
         return Outcome(point, _last_error(log), log)
     try:
@@ -200,6 +200,11 @@ def _finish(checkout: Checkout, point: Point) -> Outcome:
         return Outcome(point, str(error), log)
     log.unlink()
     return Outcome(point, None, log)
+
+
+def _log(point: Point) -> Path:
+    """Where what the stages print goes; it stays if the point fails."""
+    return SWEEP_LOGS.absolute() / f"{point.name}.log"
 
 
 def _last_error(log: Path) -> str:
