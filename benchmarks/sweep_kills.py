@@ -23,7 +23,7 @@ from kills import PAUSE, Program, git_status
 
 from thaw.errors import listing
 
-GRID = ("train.freeze_till=all,140,100", "train.head_epochs=1,2", "evaluate.bins=5,10")
+GRID = ("train.freeze_till=all,140", "train.head_epochs=1,2", "evaluate.bins=5,10,15")
 POINTS = 12
 RECORDED = ("params.yaml", "metrics/eval.json", "metrics/details.json", "dvc.lock")
 

@@ -163,10 +163,12 @@ def by_name(result):
 
 
 def test_an_experiment_runs_the_code_of_its_own_copy(restored):
-    run("dvc exp run --queue -n queued -S evaluate.bins=4", restored)
+    run("dvc exp run --queue -n queued -S train.head_epochs=1", restored)
     (restored / "src/thaw/evaluate/curves.py").write_text("raise RuntimeError('later edit')\n")
     run("dvc exp run --run-all", restored)
     assert "queued" in run("dvc exp show --no-pager --csv", restored)
+    # TensorBoard shows its learning curves while it runs.
+    assert len(list((restored / "logs/tensorboard").glob("queued_*/head/train/events*"))) == 1
 
 
 def test_a_rate_that_dvc_writes_in_scientific_notation_is_a_number(restored):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 LOCK = Path("dvc.lock")
 
-DATA = Path("data")
 IMAGES = Path("data/images.parquet")
 INGEST_SUMMARY = Path("data/ingest.json")
 INVENTORY = Path("data/inventory.csv")

@@ -270,6 +270,8 @@ def test_the_real_pipeline_sweeps(project):
     output = run("thaw sweep train.freeze_till=all evaluate.bins=4,5", project)
     assert "out-of-fold accuracy, best setting first" in output  # of the very training: a head
     assert len(re.findall(r"(?m)^  \d\.\d{4}  freeze_till=all,bins=", output)) == 2
+    curves = (project / "logs/tensorboard").glob("freeze_till=all,*/head/train/events*")
+    assert len(list(curves)) == 1
     assert "up to date" in run("dvc repro", project)
     assert run("git status --porcelain", project) == ""
     run("dvc exp remove -q --all-commits", project)
@@ -284,14 +286,17 @@ def cached(folder, experiment, path):
 
 def test_clean_frees_the_data_that_nothing_but_sweeps_names(repository):
     run("dvc exp run --temp -q --name mine -S train.freeze_till=60", repository)
-    sweep(repository, "train.freeze_till=100,60,10")
+    grid = "train.freeze_till=100,60,10 split.seed=5"
+    sweep(repository, grid)
     names = run("git for-each-ref --format='%(refname)' refs/exps", repository).split()
-    refs = {name.rpartition("/")[2].rsplit("-", 1)[0]: name for name in names}
+    refs = {re.split("[/,]", name)[-1].partition("-")[0]: name for name in names}
     assert "0.0 MB are free again" in run("thaw sweep --clean", repository)
     assert not cached(repository, refs["freeze_till=100"], "data/features").exists()
     assert cached(repository, refs["freeze_till=100"], "outputs/predictions.csv").exists()
     assert cached(repository, refs["mine"], "data/features").exists()
     assert "up to date" in run("dvc checkout && dvc status", repository)
+    again = sweep(repository, grid)
+    assert "3 done, 0 to run" in again and "is left out" not in again
     assert {"mine", *(f"freeze_till={depth}" for depth in (60, 100, 10))} <= set(refs)
 
 

@@ -18,7 +18,6 @@ from thaw.experiments.git import git, reference, swept_message
 from thaw.experiments.grid import Point
 from thaw.experiments.pipeline import Pipeline
 from thaw.params import local_path
-from thaw.paths import LOGS
 from thaw.settings import edit
 
 LOCAL_PATHS = ("watch", "watch_table", "source", "table")  # of data, that Git may not hold
@@ -92,10 +91,11 @@ class Checkout:
         self._pipeline = Pipeline(folder)
         self._params_text = (folder / "params.yaml").read_text(encoding="utf-8")
         self._configure()
-        self._link_folders(shared)
+        shared.mkdir(exist_ok=True)
+        (folder / ".thaw").symlink_to(shared)
 
     def start(self, point: Point, before: dict[str, Any], log: Path) -> None:
-        """Start the pipeline at a point.
+        """Start the pipeline at a point, with the variables that DVC sets for an experiment.
 
         before: the params of the snapshot. log: where what the stages print goes.
         """
@@ -107,7 +107,7 @@ class Checkout:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro"],
                 cwd=self._folder,
-                env=os.environ | {"DVC_EXP_NAME": point.name},
+                env=os.environ | {"DVC_EXP_NAME": point.name, "DVC_ROOT": str(self._root)},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -166,15 +166,6 @@ class Checkout:
             config.update(local)
             config.setdefault("cache", {}).update({"dir": cache, "type": LINKS})
             config.setdefault("core", {})["site_cache_dir"] = str(self._folder / ".dvc/tmp/site")
-
-    def _link_folders(self, shared: Path) -> None:
-        """Resume from the work of former runs; show learning curves where those of the user are."""
-        board = LOGS / "tensorboard"
-        links = {Path(".thaw"): shared, board: self._root / board}
-        for link, target in links.items():
-            target.mkdir(parents=True, exist_ok=True)
-            (self._folder / link).parent.mkdir(exist_ok=True)
-            (self._folder / link).symlink_to(target)
 
     def _link_inputs(self, params: dict[str, Any]) -> None:
         """Link the local inputs that Git does not hold, so that relative paths hold here."""

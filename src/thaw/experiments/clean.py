@@ -11,7 +11,9 @@ from dvc.repo import Repo
 
 from thaw.experiments.git import SWEPT, git, read_file
 from thaw.files import damage_explained
-from thaw.paths import DATA, LOCK, SWEEP_SHARED
+from thaw.paths import EMBEDDINGS, FEATURES, LOCK, SWEEP_SHARED, VIEWS
+
+FREED = (VIEWS, EMBEDDINGS, FEATURES)
 
 Outs = dict[str, str]  # path → MD5
 
@@ -19,8 +21,8 @@ Outs = dict[str, str]  # path → MD5
 def clean_sweeps() -> int:
     """Delete what only sweeps needed from DVC's cache; return the number of bytes.
 
-    That is the data of their experiments: views, embeddings and activations that no other
-    experiment, no commit and not the working tree names. Everything else of them stays.
+    That is the views, embeddings and activations of their experiments that no other experiment,
+    no commit and not the working tree names. Everything else stays, so they can be compared.
     """
     root = Path.cwd()
     with Repo() as repo:
@@ -36,7 +38,7 @@ def clean_sweeps() -> int:
         md5
         for ref in refs
         for path, md5 in _outs(read_file(root, ref, LOCK)).items()
-        if Path(path).is_relative_to(DATA)
+        if Path(path) in FREED
     }
     freed = _delete(set(_objects(cache, data - kept)) - set(_objects(cache, kept)))
     shutil.rmtree(SWEEP_SHARED, ignore_errors=True)

@@ -23,16 +23,24 @@ from thaw.errors import ThawError, listing
 from thaw.evaluate.predictions import Predictions, index_of, read_predictions
 from thaw.experiments.git import seconds_of
 from thaw.files import damage_explained
-from thaw.paths import FULL_OUT_OF_FOLD, IMAGES, OUT_OF_FOLD, PREDICTIONS, SPLIT
+from thaw.paths import (
+    CROSSVAL_METRICS,
+    EVAL_METRICS,
+    FULL_OUT_OF_FOLD,
+    IMAGES,
+    LOCK,
+    METRICS,
+    OUT_OF_FOLD,
+    PLOTS,
+    PREDICTIONS,
+    SPLIT,
+)
 
 WORKSPACE = "workspace"  # the name of what is in the working tree
-LOCK = "dvc.lock"
-EVALUATION, DETAILS = "metrics/eval.json", "metrics/details.json"
-CROSSVAL = "metrics/crossval.json"
-CURVES = "plots/learning_curves.csv"
-FILES = (EVALUATION, DETAILS, CURVES)
+DETAILS, CURVES = METRICS / "details.json", PLOTS / "learning_curves.csv"
+FILES = (EVAL_METRICS, DETAILS, CURVES)
 SEEDS = ("seed", "split.seed")  # params in which the runs of one setting differ
-Read = Callable[[str], str]  # the text of a file; raises FileNotFoundError
+Read = Callable[[Path], str]  # the text of a file; raises FileNotFoundError
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Experiment:
     name: str
     params: Mapping[str, Any]  # by full key, such as train.freeze_till
     outs: Mapping[str, str]  # path → MD5
-    texts: Mapping[str, str]  # of the small files that are in Git, by path
+    texts: Mapping[Path, str]  # of the small files that are in Git, by path
     cache: Path  # DVC's
     seconds: float | None  # from start to end, if a sweep ran it; work done before is not in it
 
@@ -63,8 +71,8 @@ class Experiment:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Those of metrics/eval.json and of metrics/details.json."""
-        with damage_explained(f"{EVALUATION} of {self.name}"):
-            return json.loads(self.texts[EVALUATION]) | json.loads(self.texts[DETAILS])
+        with damage_explained(f"{EVAL_METRICS} of {self.name}"):
+            return json.loads(self.texts[EVAL_METRICS]) | json.loads(self.texts[DETAILS])
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -83,8 +91,8 @@ class Experiment:
 
         None if there are none, or if they are those of the head alone and the tail was trained too.
         """
-        with damage_explained(f"{CROSSVAL} of {self.name}"):
-            training = json.loads(self.texts.get(CROSSVAL, "{}")).get("training")
+        with damage_explained(f"{CROSSVAL_METRICS} of {self.name}"):
+            training = json.loads(self.texts.get(CROSSVAL_METRICS, "{}")).get("training")
         if training == "full":
             return _read_out_of_fold(self.cached(FULL_OUT_OF_FOLD), self.val.labels)
         if training == "head" and self._is_frozen():
@@ -190,13 +198,13 @@ def _read(repo: Repo, name: str, revision: str) -> Experiment:
     read = _reader(repo, revision)
     advice = f"run the pipeline, or leave {name} out"
     with damage_explained(f"{LOCK} of {name}", advice):
-        params, outs = _from_lock(name, parse_yaml(read(LOCK), LOCK)["stages"].values())
+        params, outs = _from_lock(name, parse_yaml(read(LOCK), str(LOCK))["stages"].values())
     texts = {}
     for path in FILES:
         with damage_explained(f"{path} of {name}", advice):
             texts[path] = read(path)
     with suppress(FileNotFoundError):
-        texts[CROSSVAL] = read(CROSSVAL)
+        texts[CROSSVAL_METRICS] = read(CROSSVAL_METRICS)
     is_commit = revision != WORKSPACE
     message = repo.scm.resolve_commit(resolve_rev(repo.scm, revision)).message if is_commit else ""
     cache = Path(repo.cache.local.path)
@@ -235,7 +243,7 @@ def _reader(repo: Repo, revision: str) -> Read:
     tree = repo.scm.get_fs(resolve_rev(repo.scm, revision))
     root = Path(repo.root_dir).relative_to(repo.scm.root_dir)
 
-    def read(path: str) -> str:
+    def read(path: Path) -> str:
         with tree.open((root / path).as_posix(), "r", encoding="utf-8") as stream:
             return str(stream.read())
 

@@ -15,6 +15,7 @@ from dvc.repo import Repo
 
 from thaw.errors import ThawError
 from thaw.experiments.checkout import Checkout, describe_inputs
+from thaw.experiments.disk import predictor
 from thaw.experiments.git import list_experiments, read_file, snapshot
 from thaw.experiments.grid import Grid, Point, list_points
 from thaw.experiments.pipeline import Pipeline, StageKeys, lookup
@@ -85,13 +86,14 @@ def make_plan(grid: Grid) -> Plan:
     lock = yaml.load(read_file(root, start[1], LOCK) or "{}", yaml.CSafeLoader)
     made = set(_cached_keys(pipeline, lock)).union(*(keys[name].values() for name in done))
     new = {
-        (stage, key)
+        (stage, key): point.params
         for point in points
         if point.name not in done
         for stage, key in keys[point.name].items()
         if key not in made
     }
-    disk = sum(_size(lock, stage) for stage, _ in new)
+    predict = predictor(lock, before)
+    disk = sum(predict(stage, params) for (stage, _), params in new.items())
     return Plan(points, done, start, before, keys, made, disk)
 
 
@@ -122,11 +124,6 @@ def _cached_keys(pipeline: Pipeline, lock: dict[str, Any]) -> Iterator[str]:
             yield key
 
 
-def _size(lock: dict[str, Any], stage: str) -> int:
-    """Bytes of the outs of a stage, as dvc.lock has them."""
-    return sum(out.get("size", 0) for out in lock.get("stages", {}).get(stage, {}).get("outs", []))
-
-
 def run_points(
     plan: Plan, jobs: int, is_interrupted: Callable[[], bool], seconds: float | None = None
 ) -> Generator[Outcome]:
@@ -146,7 +143,7 @@ def run_points(
             point = None if is_late or not free else _startable(plan, waiting, busy, made)
             if point:
                 waiting.remove(point)
-                free[0].start(point, plan.before, SWEEP_LOGS.absolute() / f"{point.name}.log")
+                free[0].start(point, plan.before, _log(point))
                 running[free[0]] = point
             elif not running:
                 return
@@ -194,7 +191,7 @@ def _startable(
 
 def _finish(checkout: Checkout, point: Point) -> Outcome:
     """Record a point that has ended, if it succeeded."""
-    log = SWEEP_LOGS.absolute() / f"{point.name}.log"
+    log = _log(point)
     if not checkout.has_succeeded():
         return Outcome(point, _last_error(log), log)
     try:
@@ -203,6 +200,11 @@ def _finish(checkout: Checkout, point: Point) -> Outcome:
         return Outcome(point, str(error), log)
     log.unlink()
     return Outcome(point, None, log)
+
+
+def _log(point: Point) -> Path:
+    """Where what the stages print goes; it stays if the point fails."""
+    return SWEEP_LOGS.absolute() / f"{point.name}.log"
 
 
 def _last_error(log: Path) -> str:

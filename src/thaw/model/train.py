@@ -286,10 +286,15 @@ def judge(head: LinearHead, dataset: ArrayDataset) -> dict[str, float]:
 
 
 def tensorboard_folder() -> Path:
-    """The folder of this run's logs, named after the DVC experiment, if it is one, and the time."""
+    """The folder of this run's logs, named after the DVC experiment, if it is one, and the time.
+
+    It is in the repository of the user, which DVC_ROOT names where a copy of it runs: in DVC's
+    queue and in sweeps.
+    """
     started = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     experiment = os.environ.get("DVC_EXP_NAME")
-    return LOGS / "tensorboard" / (f"{experiment}_{started}" if experiment else started)
+    logs = Path(os.environ.get("DVC_ROOT", "")) / LOGS
+    return logs / "tensorboard" / (f"{experiment}_{started}" if experiment else started)
 
 
 def compile_phase(phase: Phase, weight_decay: float) -> None:
