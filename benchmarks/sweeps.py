@@ -37,8 +37,8 @@ def compare(folder: Path, names: list[str]) -> dict[str, Any]:
     """What `thaw compare` finds of experiments."""
     command = ["thaw", "compare", "--json", *names]
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True
     )
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed")
+        sys.exit(f"{' '.join(command)} failed: {done.stderr}")
     return dict(json.loads(done.stdout))
