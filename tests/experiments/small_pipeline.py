@@ -76,8 +76,10 @@ def model(params: dict) -> None:
     folded = [predict(one, "fold", depth, seed) for one in images if one["split"] != "test"]
     header = ["predicted", *(f"p_{label}" for label in LABELS)]
     write_csv("outputs/predictions.csv", ["name", "label", "split", *header], held_out)
-    write_csv("outputs/out_of_fold.csv", ["name", "label", "fold", *header], folded)
-    write_json("metrics/crossval.json", {"training": params["crossval"].get("training", "head")})
+    full = params["crossval"]["full"]
+    for path, rows in (("out_of_fold", folded), ("full_out_of_fold", folded if full else [])):
+        write_csv(f"outputs/{path}.csv", ["name", "label", "fold", *header], rows)
+    write_json("metrics/crossval.json", {"training": "full" if full else "head"})
     write_metrics(held_out, depth)
 
 

@@ -22,7 +22,7 @@ STAGES = {
         "deps": ["data/split.csv", "data/features"],
         "params": ["seed", "base", "train", "crossval", "evaluate.bins"],
         "outs": [
-            *("outputs/predictions.csv", "outputs/out_of_fold.csv"),
+            *("outputs/predictions.csv", "outputs/out_of_fold.csv", "outputs/full_out_of_fold.csv"),
             {"plots/learning_curves.csv": {"cache": False}},
         ],
         "metrics": [
@@ -31,7 +31,7 @@ STAGES = {
     },
 }
 BEFORE = {  # experiments of the commit before
-    "crossed": "+crossval.training=full",
+    "crossed": "crossval.full=true",
     "half-crossed": "train.freeze_till=40",
     "split-3": "seed=3 split.seed=null",
     "split-4": "seed=4 split.seed=null",

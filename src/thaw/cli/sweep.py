@@ -182,11 +182,11 @@ def _on_test(metrics: dict[str, Any]) -> str:
 
 
 def _show_verdict(ranking: "Ranking") -> None:
-    """Print whether the best setting is shown to be better than the second."""
-    from thaw.experiments.compare import compare_first_two
+    """Print whether the best setting is shown to be better than the second, as `thaw compare`."""
+    from thaw.experiments.compare import compare
     from thaw.experiments.comparison_table import sentence
 
-    if pair := compare_first_two(ranking):
+    if pair := compare(ranking.runs, strict=False).with_best(1):
         first, second = ranking.settings[:2]
         typer.echo(f"{first.name} and {second.name}: {sentence(pair)}")
 

@@ -157,16 +157,6 @@ def rank(experiments: Sequence[Experiment]) -> Ranking:
     return Ranking(images, [setting for _, setting in scored], scores, others)
 
 
-def compare_first_two(ranking: Ranking) -> Pair | None:
-    """The test of the best setting and the second, on the images of the ranking.
-
-    No correction for the others: the gap of these two is the smallest from the best. None if
-    there is no second, or one that cannot be paired.
-    """
-    runs = pair_runs(*ranking.settings[:2]) if len(ranking.settings) > 1 else []
-    return _test(0, 1, runs, ranking.images) if runs else None
-
-
 def differing(experiments: Iterable[Experiment]) -> list[str]:
     """Params in which the experiments differ, without the seeds."""
     all_params = [experiment.params for experiment in experiments]
@@ -253,7 +243,7 @@ def score(setting: Setting, images: str) -> Score:
 def _test_pairs(settings: Sequence[Setting]) -> list[Pair]:
     """The tests of all pairs that have runs on the same images, corrected together."""
     pairs = [
-        _test(first, second, runs, common_images(run for pair in runs for run in pair))
+        _test(first, second, runs)
         for first, second in combinations(range(len(settings)), 2)
         if (runs := pair_runs(settings[first], settings[second]))
     ]
@@ -264,8 +254,9 @@ def _test_pairs(settings: Sequence[Setting]) -> list[Pair]:
     ]
 
 
-def _test(first: int, second: int, runs: list[tuple[Experiment, Experiment]], images: str) -> Pair:
+def _test(first: int, second: int, runs: list[tuple[Experiment, Experiment]]) -> Pair:
     """The test of two settings by itself, without the correction for others."""
+    images = common_images(run for pair in runs for run in pair)
     table = paired_answers(runs, images)
     differences, answers = table.groupby("group")[["difference", "answers"]].sum().to_numpy().T
     p_value = exact_p_value(differences)

@@ -24,8 +24,8 @@ FROZEN = "freeze_till"  # the column with the number of layers
 PARAMETERS = "trainable_parameters"
 MEASURES = ("accuracy", "loss")
 CAPTION = (
-    "Solid: validation. Dashed: train. Both at the best epoch, as means over seeds; bands reach "
-    "from the lowest to the highest."
+    "Solid: validation. Dashed: train, under dropout. Both at the best epoch, as means over seeds; "
+    "bands reach from the lowest to the highest."
 )
 MOST_KEYS = 4  # that are drawn; a combination of more makes too many lines
 LINES = {"val": "-", "train": "--"}
