@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import psutil
@@ -145,6 +147,14 @@ def test_mistakes_are_one_line_and_nothing_runs(repository, monkeypatch, words, 
     [line] = str(error.value).splitlines()
     assert message in line
     assert experiments(repository) == {} and ran(repository) == []
+
+
+def test_a_sweep_that_does_not_fit_on_the_disk_does_not_start(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(ThawError, match="must fit on the disk"):
+        command(["seed=1"])
+    assert ran(repository) == []
 
 
 def test_without_a_commit_it_is_one_line(tmp_path, repository):

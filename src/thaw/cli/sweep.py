@@ -99,11 +99,17 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _show_plan(plan: "Plan") -> None:
+    """Print it. Raises ThawError if the disk is too full for it."""
     free = shutil.disk_usage(".").free
     typer.echo(
         f"{len(plan.points)} points, {len(plan.done)} done, {len(plan.todo)} to run, with about "
         f"{plan.disk / 1e6:,.0f} MB of new outputs; {free / 1e6:,.0f} MB of disk are free"
     )
+    if plan.disk > free:
+        raise ThawError(
+            f"the new outputs of a sweep must fit on the disk, but need {plan.disk / 1e6:,.0f} MB: "
+            "free some with `thaw sweep --clean`, or sweep fewer points at a time"
+        )
 
 
 @contextmanager

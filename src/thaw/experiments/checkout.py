@@ -1,5 +1,6 @@
 """A private copy of the repository, in which points run and from which they are recorded."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -29,7 +30,8 @@ SECONDS_TO_END = 10.0
 def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str]:
     """Return what describes the inputs of the pipeline, as a function of all params.
 
-    Of what Git holds at the revision, the contents; of other local inputs, sizes and times.
+    Hashes: of what Git holds at the revision, of the contents; of other local inputs, of sizes and
+    times.
     """
     tracked = git(root, "ls-tree", "-r", revision, "--", "dvc.yaml", *Pipeline(root).inputs())
     known: dict[str, str] = {}
@@ -37,7 +39,8 @@ def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str
     def describe(params: dict[str, Any]) -> str:
         for path in local_inputs(params):
             if path not in known:
-                known[path] = _tracked(root, revision, path) or _listing(root / path)
+                found = _tracked(root, revision, path) or _listing(root / path)
+                known[path] = hashlib.sha256(found.encode()).hexdigest()
         return "\n".join([tracked, *(known[path] for path in local_inputs(params))])
 
     return describe
