@@ -245,9 +245,7 @@ def test_the_best_is_that_of_a_comparison_and_only_its_test_metrics_are_shown(re
     assert "val accuracy, best setting first" in output
     [chosen] = re.findall(r"chosen: (\S+); on test: accuracy \d\.\d{4}", output)
     assert chosen in best["experiments"] and output.count("on test") == 1
-    assert re.search(
-        r"(?m)^seed=\d,freeze_till=12.* and seed=\d,freeze_till=80.*: the former is better", output
-    )
+    assert re.search(r"(?m)^freeze_till=12 and freeze_till=80: the former is better", output)
     table = pd.read_csv(repository / "outputs/sweep/sweep.csv")
     assert list(table["experiment"]) == [*best["experiments"], *other["experiments"]]
     assert not any("test" in column for column in table)

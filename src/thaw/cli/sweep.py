@@ -194,7 +194,7 @@ def _show_verdict(ranking: "Ranking") -> None:
 
     if pair := compare(ranking.runs, strict=False).with_best(1):
         first, second = ranking.settings[:2]
-        typer.echo(f"{first.name} and {second.name}: {sentence(pair)}")
+        typer.echo(f"{first.label} and {second.label}: {sentence(pair)}")
 
 
 def _write(ranking: "Ranking") -> None:

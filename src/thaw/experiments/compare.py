@@ -32,6 +32,13 @@ OUT_OF_FOLD, VAL = "out-of-fold", "val"
 BETTER, WORSE, UNCLEAR = "better", "worse", "not distinguishable"
 
 
+def shown(value: Any) -> str:
+    """A value as `thaw use` takes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value).replace(" ", "")
+
+
 @dataclass(frozen=True)
 class Setting:
     """Runs that differ in nothing but their seeds."""
@@ -44,6 +51,13 @@ class Setting:
         """The name of the first run, and how many more there are."""
         more = len(self.runs) - 1
         return self.runs[0].name + (f" +{more}" if more else "")
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others: the params of several runs, or the name of its one."""
+        if len(self.runs) == 1 or not self.params:
+            return self.name
+        return " ".join(f"{k.rpartition('.')[2]}={shown(v)}" for k, v in self.params.items())
 
 
 @dataclass(frozen=True)

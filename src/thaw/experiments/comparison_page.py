@@ -107,7 +107,7 @@ def _head(comparison: Comparison) -> str:
         "val": f"{n:,} validation images",
         "out-of-fold": f"out-of-fold predictions of {n:,} training and validation images",
     }[comparison.images]
-    best = escape(comparison.settings[0].name)
+    best = escape(comparison.settings[0].label)
     found = (
         f"<b>{best}</b> has the highest accuracy on {which}. Of {others} others, "
         f"<b>{worse}</b> {'is' if worse == 1 else 'are'} shown to differ from it."
@@ -139,8 +139,8 @@ def _pairs(comparison: Comparison) -> str:
     """All tests, folded away if they are many."""
     rows = [
         {
-            "first": comparison.settings[pair.first].name,
-            "second": comparison.settings[pair.second].name,
+            "first": comparison.settings[pair.first].label,
+            "second": comparison.settings[pair.second].label,
             "difference": f"{pair.difference:+.4f}",
             "95 % interval": f"{pair.low:+.4f} to {pair.high:+.4f}",
             "p": f"{pair.p_value:.2g}",
@@ -185,7 +185,7 @@ def _disagreement(
     items: list[Disagreement],
     count: int,
 ) -> str:
-    first, second = (escape(comparison.settings[k].name) for k in (pair.first, pair.second))
+    first, second = (escape(comparison.settings[k].label) for k in (pair.first, pair.second))
     badge = {BETTER: f"{first} is better", WORSE: f"{second} is better"}.get(pair.verdict, UNCLEAR)
     shown = "" if badge == UNCLEAR else " shown"
     some = f", {len(items)} of them here" if count > len(items) else ""
@@ -254,7 +254,7 @@ def _drawings(comparison: Comparison) -> str:
     parts = [
         f"<h3>{escape(setting.name)} <span class=soft>"
         f"{escape(comparison_table.describe(setting, keys))}</span></h3>"
-        f"{_figure(draw_setting(setting, comparison.images, ranges), setting.name)}"
+        f"{_figure(draw_setting(setting, comparison.images, ranges), setting.label)}"
         for setting in settings
     ]
     title = "Learning curves and confusion matrices"

@@ -23,7 +23,7 @@ MEASURES = ("loss", "accuracy")
 
 def draw_intervals(comparison: Comparison) -> bytes:
     """Accuracy of each setting, and its difference to the first, with their 95 % intervals."""
-    names = [setting.name for setting in comparison.settings]
+    names = [setting.label for setting in comparison.settings]
     rows = range(len(names))
     with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(names)}):
         figure = Figure(figsize=(12, 1.1 + 0.34 * len(names)), layout="constrained")

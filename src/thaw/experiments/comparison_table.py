@@ -9,7 +9,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from thaw.experiments.compare import BETTER, UNCLEAR, WORSE, Comparison, Pair, Ranking, Setting
+from thaw.experiments.compare import (
+    BETTER,
+    UNCLEAR,
+    WORSE,
+    Comparison,
+    Pair,
+    Ranking,
+    Setting,
+    shown,
+)
 
 WIDTH = 100  # columns
 TEST = "test, for no choice"
@@ -55,13 +64,6 @@ def describe(setting: Setting, keys: dict[str, str]) -> str:
     return " ".join(f"{keys[key]}={shown(value)}" for key, value in setting.params.items())
 
 
-def shown(value: Any) -> str:
-    """A value as `thaw use` takes it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value).replace(" ", "")
-
-
 def verdict(comparison: Comparison, index: int) -> str:
     """What is shown of a setting against the first, which has the highest accuracy."""
     if index == 0:
@@ -88,7 +90,7 @@ def notes(comparison: Comparison) -> list[str]:
     how = "Exact paired test (McNemar) on the same images, with duplicates counted as one"
     if len(pairs) > 1:
         return [f"{how}, corrected (Holm) for {len(pairs)} pairs.", *comparison.left_out]
-    names = " and ".join(setting.name for setting in comparison.settings)
+    names = " and ".join(setting.label for setting in comparison.settings)
     return [f"{names}: {sentence(pairs[0])}.", f"{how}.", *comparison.left_out]
 
 

@@ -15,8 +15,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.plots import GREY, PALETTE, STYLE, save
 from thaw.evaluate.tables import write_table
-from thaw.experiments.compare import common_images, differing
-from thaw.experiments.comparison_table import shown
+from thaw.experiments.compare import common_images, differing, shown
 from thaw.experiments.experiment import SEEDS, Experiment
 
 DEPTH = "train.freeze_till"
