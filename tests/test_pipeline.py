@@ -163,7 +163,7 @@ def by_name(result):
 
 
 def test_an_experiment_runs_the_code_of_its_own_copy(restored):
-    run("dvc exp run --queue -n queued -S train.head_epochs=1", restored)
+    run("dvc exp run --queue -n queued -S train.dropout=0.2", restored)
     (restored / "src/thaw/evaluate/curves.py").write_text("raise RuntimeError('later edit')\n")
     run("dvc exp run --run-all", restored)
     assert "queued" in run("dvc exp show --no-pager --csv", restored)

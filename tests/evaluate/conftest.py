@@ -114,6 +114,8 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
     model = colour_model(len(labels)).SerializeToString()
     write_bundle(root / "models/bundle", model, labels, manifest)
     write_json(root / "data/ingest.json", {"images": n})
+    for name in ("crossval", "full_crossval"):
+        write_json(root / f"outputs/{name}.json", {"n": 0})
     (root / "outputs/train").mkdir(parents=True)
     history = pd.DataFrame(
         {"phase": ["head"] * 3 + ["fine-tuning"] * 2, "epoch": range(1, 6)}
