@@ -1,4 +1,4 @@
-"""Time the sample: the entire pipeline, a repro with no changes, and an experiment per depth.
+"""Time the sample: the entire pipeline, a repro with no changes, and experiments: depths, dropout.
 
     python benchmarks/experiments.py [--rounds N] [--depths all,140,0] [--against REVISION]
 
@@ -47,6 +47,7 @@ def main() -> None:
     folders = [baseline(), *([baseline(options.against)] if options.against else [])]
     commands = ["dvc repro --force", "dvc repro"]
     commands += [f"dvc exp run -S train.freeze_till={n}" for n in options.depths.split(",")]
+    commands.append("dvc exp run -S train.dropout=0.35")
     times: dict[str, list[list[float]]] = {command: [[] for _ in folders] for command in commands}
     for _ in range(options.rounds):
         for command in commands:
