@@ -128,14 +128,15 @@ def measure(folder: Path, task: Task, seed: int, policies: Sequence[str], result
     params = load(folder / "params.yaml")
     scripts: dict[str, Script] = {}
     for depth in task.depths:
-        found = {THAW: run_thaw(folder, depth)}
-        for policy in policies:
-            start = time.perf_counter()
-            if policy not in scripts:
-                scripts[policy] = Script(folder, params, policy)
-            accuracy = scripts[policy].train(depth)
-            found[policy] = time.perf_counter() - start, accuracy
-        for method, (seconds, accuracy) in found.items():
+        for method in (THAW, *policies):
+            if method == THAW:
+                seconds, accuracy = run_thaw(folder, depth)
+            else:
+                start = time.perf_counter()
+                if method not in scripts:
+                    scripts[method] = Script(folder, params, method)
+                accuracy = scripts[method].train(depth)
+                seconds = time.perf_counter() - start
             print(f"{seconds:7.1f} {accuracy:.4f} {depth} {method}", file=sys.stderr, flush=True)
             measured = results.setdefault((method, depth), Measured())
             measured.seconds.append(seconds)
