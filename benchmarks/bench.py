@@ -26,7 +26,7 @@ from thaw.features.extract import Engine
 from thaw.files import atomic_write, write_json
 from thaw.images import decode
 from thaw.model.base import preprocess
-from thaw.model.network import Inference, as_graph, build_head, pool, split_backbone
+from thaw.model.network import Inference, as_graph, pool, split_backbone
 from thaw.model.train import Adam, ArrayDataset, batches
 from thaw.params import Params, load
 from thaw.serving.predictor import Predictor

@@ -18,8 +18,9 @@ from time import perf_counter
 
 import numpy as np
 
+from thaw.features.backbone_info import BackboneInfo
 from thaw.features.extract import Engine, write_array
-from thaw.features.graph import BackboneInfo, Graph
+from thaw.features.graph import Graph
 from thaw.features.rows import Row
 from thaw.features.stored import EMBEDDINGS_FILE
 from thaw.images import decode

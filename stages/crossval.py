@@ -37,20 +37,9 @@ def main(params: Params) -> None:
 
 def head_phase(params: Params, classes: int) -> Fit:
     """How the head phase trains a head."""
-    train = params.train
-    if train.head_solver == "lbfgs":
+    if params.train.head_solver == "lbfgs":
         return solved
-    settings = AdamSettings(
-        train.hidden_units,
-        train.dropout,
-        train.head_epochs,
-        train.head_learning_rate,
-        train.weight_decay,
-        train.batch_size,
-        train.patience,
-        params.seed,
-    )
-    return trained(settings, classes)
+    return trained(AdamSettings.of(params.train, params.seed), classes)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,9 @@ gc.disable()  # what the imports create stays (benchmarks/tricks.py, "imports ou
 
 import logging
 import shutil
-from functools import partial
 
 import numpy as np
-
-from thaw.tensorflow_log import quiet_import
-
-with quiet_import():
-    import keras
-    import tensorflow as tf
+import pandas as pd
 
 from thaw.data.tables import read_classes
 from thaw.experiments.cross_validation import (
@@ -23,96 +17,114 @@ from thaw.experiments.cross_validation import (
     write_nothing,
     write_results,
 )
-from thaw.features.stored import Features, check_fingerprint
-from thaw.model.fuse_bn import fuse_bn
-from thaw.model.network import SplitBackbone, build_classifier, build_head, split_backbone
-from thaw.model.saved import save_model
-from thaw.model.to_onnx import write_onnx
-from thaw.model.train import ChosenRows, Trainer, predict, write_result
+from thaw.features.backbone_info import BackboneInfo
+from thaw.features.stored import ChosenRows, Features, check_fingerprint
+from thaw.files import atomic_write, write_json
+from thaw.model.classifier_onnx import classifier_onnx
+from thaw.model.head_phase import HeadPhase, Trained, Trainer
+from thaw.model.weights import write_weights
 from thaw.params import Params
 from thaw.paths import (
+    BASE,
+    BASE_ONNX,
     CLASSIFIER,
     EMBEDDINGS,
     FEATURES,
     FULL_CROSSVAL,
     FULL_OUT_OF_FOLD,
     IMAGES,
-    MODEL,
     TRAIN,
+    WEIGHTS,
 )
 from thaw.stage import checkpoint_dir, run
 
 
 def main(params: Params) -> None:
-    """Write models/model.keras, models/classifier.onnx, outputs/train, and cross-validation.
+    """Write models/weights.safetensors, models/classifier.onnx, outputs/train, cross-validation.
 
-    The ONNX export is part of this stage because loading TensorFlow and the model again would
+    The ONNX export is part of this stage because loading TensorFlow and the network again would
     take longer than training a head.
     """
     gc.freeze()
     gc.enable()
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    keras.utils.set_random_seed(params.seed)
-    tf.config.experimental.enable_op_determinism()
-    classes = read_classes(IMAGES)
-    parts, head = build(params, len(classes))
-    features = open_features(params, parts)
+    classes, info = read_classes(IMAGES), BackboneInfo.open(BASE)
+    features = open_features(params, info)
     state = {"seed": params.seed, "features": features.fingerprint}
     state |= {"train": params.train.model_dump(), "compute": params.compute.model_dump()}
     checkpoint = checkpoint_dir("train", state)
-    trainer = Trainer(features, classes, params.train, params.seed, checkpoint)
+    head_phase = HeadPhase(features, classes, params.train, params.seed, checkpoint, BASE_ONNX)
+    trainer = trainer_of(head_phase, params, info)
     split = features.rows["split"]
-    chosen = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
-    _, progress = trainer.run(parts, head, chosen)
-    model = build_classifier(parts.base, params.base.name, params.train.pooling, head)
-    save_model(model, MODEL)
-    # Fused, because TensorFlow folds BatchNorm into constants with an approximate square root.
-    base = fuse_bn(parts.base)
-    fused = build_classifier(base, params.base.name, params.train.pooling, head)
-    write_onnx(CLASSIFIER, fused, params.train.pooling)
-    write_result(TRAIN, progress, parts, model, features.fingerprint)
-    cross_validate(params, trainer)
+    trained = trainer.run((np.flatnonzero(split == "train"), np.flatnonzero(split == "val")))
+    write_weights(WEIGHTS, trained)
+    with atomic_write(CLASSIFIER) as temporary:
+        base = trained.base_onnx()
+        temporary.write_bytes(classifier_onnx(base, trained.head, params.train.pooling))
+    write_result(trained, info, params.train.freeze_till, features)
+    cross_validate(params, trainer, features, classes)
     shutil.rmtree(checkpoint)
 
 
-def build(params: Params, classes: int) -> tuple[SplitBackbone, keras.Model]:
-    """The split base and an untrained head."""
-    settings = params.train
-    parts = split_backbone(params.base, settings.freeze_till, settings.pooling)
-    return parts, build_head(parts.embedding_size, settings.hidden_units, settings.dropout, classes)
+def trainer_of(head_phase: HeadPhase, params: Params, info: BackboneInfo) -> Trainer:
+    """What trains all that is not frozen."""
+    if info.cut(params.train.freeze_till) == info.layers:
+        return head_phase
+    # Imported here because a head alone is trained in less time than TensorFlow takes to load.
+    from thaw.tensorflow_log import quiet_import
+
+    with quiet_import():
+        from thaw.model.train import FineTuning
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    return FineTuning(head_phase, params.base)
 
 
-def cross_validate(params: Params, trainer: Trainer) -> None:
+def open_features(params: Params, info: BackboneInfo) -> Features:
+    """Embeddings and activations, checked to be those of this base, cut as it is."""
+    features, compute = Features.open(EMBEDDINGS, FEATURES), params.compute
+    expected = info.fingerprint(
+        params.base.resize,
+        compute.precision,
+        compute.cache_dtype,
+        pooling=params.train.pooling,
+        cut=info.cut(params.train.freeze_till),
+    )
+    check_fingerprint(expected, features.fingerprint, f"{EMBEDDINGS} and {FEATURES}")
+    return features
+
+
+def write_result(
+    trained: Trained, info: BackboneInfo, freeze_till: int | str, features: Features
+) -> None:
+    """Write history.csv, one row per epoch, and best.json about the best epoch."""
+    progress = trained.progress
+    with atomic_write(TRAIN) as temporary:
+        temporary.mkdir()
+        pd.DataFrame(progress.history).to_csv(temporary / "history.csv", index=False)
+        best = progress.history[progress.best_epoch - 1] | {
+            "cut": info.cut(freeze_till),
+            "freeze_till": info.frozen_layers(freeze_till),
+            "trainable_parameters": trained.trainable_parameters,
+            "features": features.fingerprint,
+        }
+        write_json(temporary / "best.json", best)
+
+
+def cross_validate(
+    params: Params, trainer: Trainer, features: Features, classes: list[str]
+) -> None:
     """Train without each fold in turn, if crossval.full, and write what that predicts of it."""
-    features, classes = trainer.features, trainer.classes
     if not params.crossval.full:
         write_nothing(FULL_OUT_OF_FOLD, FULL_CROSSVAL, classes)
         return
 
     def train_without(fold: int, chosen: ChosenRows) -> Predict:
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(params.seed)
-        phase, _ = trainer.run(*build(params, len(classes)), chosen, f"fold-{fold}")
-        return partial(predict, phase, size=params.train.batch_size)
+        return trainer.run(chosen, f"fold-{fold}").predict
 
     probabilities = cross_validate_training(features.rows, len(classes), train_without)
     images = features.rows[features.rows["view"] == 0]
     training = {"training": "full", "head_solver": params.train.head_solver}
     write_results(FULL_OUT_OF_FOLD, FULL_CROSSVAL, images, probabilities, classes, training)
-
-
-def open_features(params: Params, parts: SplitBackbone) -> Features:
-    """Embeddings and activations, checked to be those of this base, cut as it is."""
-    features, compute = Features.open(EMBEDDINGS, FEATURES), params.compute
-    expected = parts.info.fingerprint(
-        params.base.resize,
-        compute.precision,
-        compute.cache_dtype,
-        pooling=params.train.pooling,
-        cut=parts.cut,
-    )
-    check_fingerprint(expected, features.fingerprint, f"{EMBEDDINGS} and {FEATURES}")
-    return features
 
 
 if __name__ == "__main__":

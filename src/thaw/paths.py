@@ -13,7 +13,8 @@ EMBEDDINGS = Path("data/embeddings")
 FEATURES = Path("data/features")
 
 BASE = Path("models/base")
-MODEL = Path("models/model.keras")
+BASE_ONNX = Path("models/base.onnx")
+WEIGHTS = Path("models/weights.safetensors")
 CLASSIFIER = Path("models/classifier.onnx")
 BUNDLE = Path("models/bundle")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from thaw.cli.compare import compare
+from thaw.cli.keras_model import keras_model
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(use)
 app.command()(sweep)
 app.command()(compare)
+app.command("keras")(keras_model)
 app.command()(verify)
 
 

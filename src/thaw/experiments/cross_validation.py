@@ -2,45 +2,39 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from thaw.evaluate.metrics import accuracy, loss, per_class, ranking
-from thaw.features.adam_head import AdamSettings, DenseHead, train_head
+from thaw.features.adam_head import AdamSettings, train_head
 from thaw.features.embedded import Embedded, class_indices
+from thaw.features.head import DenseHead
 from thaw.features.linear_head import solve
+from thaw.features.stored import ChosenRows
 from thaw.files import atomic_write, write_json
 
 METRICS = ("accuracy", "loss", "roc_auc", "f1")  # as in metrics/eval.json
 
 
-class Head(Protocol):
-    """A trained head."""
-
-    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """Embeddings (N, V) → float32 (N, C)."""
-
-
 Predict = Callable[[np.ndarray], np.ndarray]  # rows, int (N,) → probabilities (N, C)
-Chosen = tuple[np.ndarray, np.ndarray]  # rows of train, and of val
-Fit = Callable[[Embedded, int], Head]  # the rows of the other folds, and the fold left out
+Fit = Callable[[Embedded, int], DenseHead]  # the rows of the other folds, and the fold left out
 
 
-def solved(rest: Embedded, fold: int) -> Head:
+def solved(rest: Embedded, fold: int) -> DenseHead:
     """The solved head; its strength is chosen on the remaining folds."""
-    return solve(rest)
+    return solve(rest)[0]
 
 
 def trained(settings: AdamSettings, classes: int) -> Fit:
     """The head trained with Adam; its best epoch is chosen on the fold after the one left out."""
 
-    def fit(rest: Embedded, fold: int) -> Head:
+    def fit(rest: Embedded, fold: int) -> DenseHead:
         train, val = rest.leave_out(next_fold(rest.fold, fold))
         sizes = [rest.embeddings.shape[1], *settings.hidden_units, classes]
         head = DenseHead.initial(sizes, [settings.seed, fold])
-        return train_head(head, train, val, settings)
+        return train_head(head, train, val, settings)[0]
 
     return fit
 
@@ -66,7 +60,7 @@ def cross_validate(data: Embedded, classes: int, fit: Fit) -> np.ndarray:
 
 
 def cross_validate_training(
-    rows: pd.DataFrame, classes: int, train: Callable[[int, Chosen], Predict]
+    rows: pd.DataFrame, classes: int, train: Callable[[int, ChosenRows], Predict]
 ) -> np.ndarray:
     """Probabilities of each image, float32 (images, C), by the training that lacked its fold.
 

@@ -1,15 +1,25 @@
-"""Train a head on embeddings with Adam in NumPy: what the head phase does, without TensorFlow."""
+"""The head phase: train a head on embeddings with Adam, in NumPy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from thaw.errors import ThawError
-from thaw.features.embedded import Embedded, log_losses, softmax
+from thaw.features.embedded import Embedded, log_losses
+from thaw.features.head import DenseHead
+from thaw.features.progress import (
+    Progress,
+    check_finite,
+    read_arrays,
+    read_progress,
+    write_arrays,
+    write_progress,
+)
+from thaw.params import Train
 
+PHASE = "head"
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults
 
 
@@ -18,57 +28,6 @@ def batch_orders(count: int, size: int, seed: int, epoch: int) -> Iterator[np.nd
     order = np.random.default_rng([seed, epoch]).permutation(count)
     for start in range(0, count, size):
         yield np.sort(order[start : start + size])
-
-
-@dataclass(frozen=True)
-class DenseHead:
-    """Embedding (N, V) → ReLU layers → dropout in training → softmax (N, classes).
-
-    weights: kernel and bias of each dense layer in turn, float32.
-    """
-
-    weights: list[np.ndarray]
-
-    @classmethod
-    def initial(cls, sizes: Sequence[int], seed: int | Sequence[int]) -> "DenseHead":
-        """Kernels by Glorot & Bengio (2010), uniform; biases 0. sizes: V, hidden units, classes."""
-        rng = np.random.default_rng(seed)
-        weights: list[np.ndarray] = []
-        for rows, columns in pairwise(sizes):
-            limit = np.sqrt(6 / (rows + columns))
-            weights.append(rng.uniform(-limit, limit, (rows, columns)).astype(np.float32))
-            weights.append(np.zeros(columns, np.float32))
-        return cls(weights)
-
-    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """Without dropout; float32 (N, classes)."""
-        inputs = self._inputs(embeddings)
-        return softmax(inputs[-1] @ self.weights[-2] + self.weights[-1])
-
-    def _inputs(self, embeddings: np.ndarray) -> list[np.ndarray]:
-        """What each layer gets."""
-        inputs = [embeddings]
-        for kernel, bias in zip(self.weights[:-2:2], self.weights[1:-2:2], strict=True):
-            inputs.append(np.maximum(inputs[-1] @ kernel + bias, 0))
-        return inputs
-
-    def gradients(
-        self, embeddings: np.ndarray, labels: np.ndarray, dropped: np.ndarray
-    ) -> list[np.ndarray]:
-        """Those of the mean log loss, for each of `weights`.
-
-        dropped: what the last layer's inputs are multiplied by, 0 or 1 / (1 - dropout).
-        """
-        inputs = self._inputs(embeddings)
-        inputs[-1] = inputs[-1] * dropped
-        gradient = softmax(inputs[-1] @ self.weights[-2] + self.weights[-1])
-        gradient[np.arange(len(labels)), labels] -= 1
-        gradient /= len(labels)
-        found: list[np.ndarray] = []
-        for values, kernel in zip(reversed(inputs), self.weights[-2::-2], strict=True):
-            found[:0] = [values.T @ gradient, gradient.sum(axis=0)]
-            gradient = gradient @ kernel.T * (dropped if len(found) == 2 else 1) * (values > 0)
-        return found
 
 
 @dataclass
@@ -111,33 +70,91 @@ class AdamSettings:
     patience: int
     seed: int
 
+    @classmethod
+    def of(cls, train: Train, seed: int) -> "AdamSettings":
+        """Those in params.yaml."""
+        return cls(
+            train.hidden_units,
+            train.dropout,
+            train.head_epochs,
+            train.head_learning_rate,
+            train.weight_decay,
+            train.batch_size,
+            train.patience,
+            seed,
+        )
+
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # as in `thaw.features.linear_head`
 def train_head(
-    head: DenseHead, train: Embedded, val: Embedded, settings: AdamSettings
-) -> DenseHead:
-    """Train `head` in place as the head phase does, and return that of the best epoch on `val`.
+    head: DenseHead,
+    train: Embedded,
+    val: Embedded,
+    settings: AdamSettings,
+    checkpoint: Path | None = None,
+    after_epoch: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[DenseHead, Progress]:
+    """Train `head` in place; return that of the best epoch by loss on `val`, and the progress.
 
-    Raises ThawError if a validation loss is not finite.
+    checkpoint: a directory; a killed run resumes from it with the same result. after_epoch: gets
+    the progress after each epoch that this run trains. Raises ThawError at the first loss that is
+    not finite.
     """
-    optimiser, seed = Adam(settings.learning_rate, settings.weight_decay), settings.seed
-    best, best_epoch, lowest = head, 0, float("inf")
-    for epoch in range(settings.epochs):
-        rng = np.random.default_rng([seed, epoch, 1])
-        for rows in batch_orders(len(train.labels), settings.batch_size, seed, epoch):
-            shape = (len(rows), len(head.weights[-2]))
-            kept = rng.random(shape, np.float32) >= settings.dropout
-            dropped = kept / np.float32(1 - settings.dropout)
-            found = head.gradients(train.embeddings[rows], train.labels[rows], dropped)
-            optimiser.update(head.weights, found)
-        loss = float(log_losses(head.probabilities(val.embeddings), val.labels).mean())
-        if not np.isfinite(loss):
-            raise ThawError(
-                f"the loss of cross-validation must be finite, but is {loss} at epoch {epoch + 1}: "
-                "lower train.head_learning_rate"
-            )
-        if loss < lowest:
-            best, best_epoch, lowest = DenseHead([w.copy() for w in head.weights]), epoch, loss
-        if epoch - best_epoch >= settings.patience:
-            break
-    return best
+    optimiser = Adam(settings.learning_rate, settings.weight_decay)
+    progress, best = Progress(), head
+    if checkpoint and (found := read_progress(checkpoint)).history:
+        progress, best = found, DenseHead(read_arrays(found.best(checkpoint)))
+        _restore(read_arrays(found.latest(checkpoint)), head, optimiser)
+    while PHASE not in progress.finished:
+        losses = run_epoch(head, optimiser, train, settings, len(progress.history))
+        losses |= {f"val_{name}": value for name, value in judge(head, val).items()}
+        if progress.add(PHASE, losses):
+            best = head.copy()
+        progress.finish(PHASE, settings.epochs, settings.patience)
+        if checkpoint:
+            write_arrays(progress.best(checkpoint), best.weights)
+            steps = np.array(optimiser.steps)
+            latest = [*head.weights, *optimiser.first, *optimiser.second, steps]
+            write_arrays(progress.latest(checkpoint), latest)
+            write_progress(checkpoint, progress)
+        after_epoch(progress)
+    return best, progress
+
+
+def _restore(latest: list[np.ndarray], head: DenseHead, optimiser: Adam) -> None:
+    """Set the state that `train_head` wrote."""
+    *arrays, steps = latest
+    each = len(head.weights)
+    head.weights[:], optimiser.first = arrays[:each], arrays[each : 2 * each]
+    optimiser.second, optimiser.steps = arrays[2 * each :], int(steps)
+
+
+def run_epoch(
+    head: DenseHead, optimiser: Adam, train: Embedded, settings: AdamSettings, epoch: int
+) -> dict[str, float]:
+    """Train `head` in place for an epoch, counted from 0; the loss and accuracy it had meanwhile.
+
+    The order of the rows and the dropout depend only on the seed and the epoch.
+    """
+    rng = np.random.default_rng([settings.seed, epoch, 1])
+    count = len(train.labels)
+    loss = hits = 0.0
+    orders = batch_orders(count, settings.batch_size, settings.seed, epoch)
+    for step, rows in enumerate(orders, start=1):
+        shape = (len(rows), len(head.weights[-2]))
+        kept = rng.random(shape, np.float32) >= settings.dropout
+        dropped = kept / np.float32(1 - settings.dropout)
+        labels = train.labels[rows]
+        found, gradients = head.gradients(train.embeddings[rows], labels, dropped)
+        total = float(log_losses(found, labels).sum())
+        check_finite(total, "training", PHASE, epoch + 1, step)
+        loss, hits = loss + total, hits + (found.argmax(axis=1) == labels).sum()
+        optimiser.update(head.weights, gradients)
+    return {"loss": loss / count, "accuracy": float(hits / count)}
+
+
+def judge(head: DenseHead, data: Embedded) -> dict[str, float]:
+    """Loss, cross-entropy, and accuracy of a head on embeddings."""
+    found = head.probabilities(data.embeddings)
+    accuracy = np.mean(found.argmax(axis=1) == data.labels)
+    return {"loss": float(log_losses(found, data.labels).mean()), "accuracy": float(accuracy)}

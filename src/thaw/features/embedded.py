@@ -15,7 +15,7 @@ TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probabi
 class Embedded:
     """Embeddings of N images and views, with labels, folds and views."""
 
-    embeddings: np.ndarray  # float32 (N, V)
+    embeddings: np.ndarray  # float (N, V), of the dtype that is stored
     labels: np.ndarray  # int64 (N,), indices of classes
     fold: np.ndarray  # int64 (N,), of the image
     view: np.ndarray  # int64 (N,), 0 for an image itself
@@ -24,7 +24,7 @@ class Embedded:
     def of(cls, embeddings: np.ndarray, rows: pd.DataFrame, classes: Sequence[str]) -> "Embedded":
         """Those of `rows`, which are columns label, fold and view."""
         fold, view = (rows[name].to_numpy(np.int64) for name in ("fold", "view"))
-        return cls(embeddings.astype(np.float32), class_indices(rows["label"], classes), fold, view)
+        return cls(np.asarray(embeddings), class_indices(rows["label"], classes), fold, view)
 
     def where(self, chosen: np.ndarray) -> "Embedded":
         """The rows for which `chosen`, bool (N,), is true."""

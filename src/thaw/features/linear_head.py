@@ -1,33 +1,19 @@
 """Solve a linear head on embeddings: logistic regression with a cross-validated strength."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from thaw.errors import ThawError
-from thaw.features.embedded import Embedded, log_losses, softmax
+from thaw.features.embedded import Embedded, log_losses
+from thaw.features.head import DenseHead
 
 STRENGTHS = tuple(10.0**n for n in range(-4, 3))  # C: the weight of the data against the L2 penalty
 
 
-@dataclass(frozen=True)
-class LinearHead:
-    """One dense layer, with softmax: embedding (N, V) → probabilities (N, classes)."""
-
-    kernel: np.ndarray  # float32 (V, classes)
-    bias: np.ndarray  # float32 (classes,)
-    strength: float  # the C that was chosen
-
-    def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """Apply the layer; float32 (N, classes)."""
-        return softmax(embeddings.astype(np.float32) @ self.kernel + self.bias)
-
-
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def solve(data: Embedded) -> LinearHead:
-    """Fit multinomial logistic regression on standardised embeddings, as one dense layer.
+def solve(data: Embedded) -> tuple[DenseHead, float]:
+    """Fit multinomial logistic regression on standardised embeddings; one dense layer, and its C.
 
     The strength C is the best on images of folds left out, by log loss; an image and its views
     are left out together. Runs on one core, because on matrices of this size BLAS spends its time
@@ -41,7 +27,7 @@ def solve(data: Embedded) -> LinearHead:
     bias = model.intercept_ - kernel @ mean
     if len(bias) == 1:  # of two classes scikit-learn keeps the difference
         kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
-    return LinearHead(kernel.T.astype(np.float32), bias.astype(np.float32), strength)
+    return DenseHead([kernel.T.astype(np.float32), bias.astype(np.float32)]), strength
 
 
 def choose_strength(data: Embedded) -> float:

@@ -11,6 +11,9 @@ from thaw.errors import ThawError
 from thaw.features.rows import read_listing
 from thaw.files import damage_explained, read_json
 
+# Rows of embeddings and activations to train on, and to choose the best epoch on: int (N,), (M,).
+ChosenRows = tuple[np.ndarray, np.ndarray]
+
 EMBEDDINGS_FILE, ACTIVATIONS_FILE = "embeddings.npy", "activations.npy"
 
 

@@ -5,7 +5,7 @@ import hashlib
 import keras
 import numpy as np
 
-from thaw.features.graph import BackboneInfo
+from thaw.features.backbone_info import BackboneInfo
 
 
 def backbone_info(base: keras.Model) -> BackboneInfo:

@@ -1,4 +1,4 @@
-"""Split the base at the cut, and build the head and the classifier."""
+"""Split the base at the cut, and build the classifier."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ import openvino as ov
 import tensorflow as tf
 
 from thaw.backbones import BACKBONES
-from thaw.features.graph import BackboneInfo, Graph
+from thaw.features.backbone_info import BackboneInfo
+from thaw.features.graph import Graph
 from thaw.model.base import load_base, preprocess
 from thaw.model.freeze import backbone_info, freeze, tail_of
 from thaw.model.fuse_bn import fuse_bn
@@ -97,20 +98,6 @@ def split_backbone(settings: Base, freeze_till: int | str, pooling: str) -> Spli
             activations = preprocess(stored, BACKBONES[settings.name].preprocessing)
         tail = keras.Model(stored, pool(pooling)(Inference(layers)(activations)), name="tail")
     return SplitBackbone(base, info, frozen, cut, size, tail)
-
-
-def build_head(
-    embedding_size: int, hidden_units: list[int], dropout: float, classes: int
-) -> keras.Model:
-    """Embedding (N, V) → ReLU layers of `hidden_units` → dropout → softmax (N, classes)."""
-    embedding = keras.Input((embedding_size,), name="embedding")
-    x = embedding
-    for units in hidden_units:
-        x = keras.layers.Dense(units, activation="relu")(x)
-    x = keras.layers.Dropout(dropout)(x)
-    return keras.Model(
-        embedding, keras.layers.Dense(classes, activation="softmax", name="softmax")(x), name="head"
-    )
 
 
 def build_classifier(base: keras.Model, name: str, pooling: str, head: keras.Model) -> keras.Model:

@@ -7,14 +7,33 @@ from pathlib import Path
 
 import keras
 
-from thaw.files import atomic_write
+from thaw.features.stored import check_fingerprint
+from thaw.files import atomic_write, read_json
+from thaw.model.base import load_base
+from thaw.model.freeze import backbone_info, freeze
+from thaw.model.keras_head import head_like
+from thaw.model.network import build_classifier
+from thaw.model.weights import read_weights
+from thaw.params import Params
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 
 
-def load_model(path: Path) -> keras.Model:
-    """Load what `save_model` wrote."""
-    return keras.saving.load_model(path)
+def build_trained(params: Params, best: Path, weights: Path) -> keras.Model:
+    """The classifier that the files of the stage `train` describe: best.json, and the weights.
+
+    Raises ThawError if `params` are of another training.
+    """
+    keras.utils.set_random_seed(params.seed)
+    base = load_base(params.base)
+    expected = {"weights": backbone_info(base).weights, "pooling": params.train.pooling}
+    check_fingerprint(expected, read_json(best, ["features"])["features"], str(best))
+    trained, of_base = read_weights(weights)
+    for weight in base.weights if of_base else ():
+        weight.assign(of_base[weight.path])
+    freeze(base, read_json(best, ["freeze_till"])["freeze_till"])
+    head = head_like(trained, params.train.dropout)
+    return build_classifier(base, params.base.name, params.train.pooling, head)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -1,10 +1,9 @@
-"""Export the classifier as one ONNX graph with probabilities and Grad-CAM heatmaps."""
+"""Export the base as an ONNX graph."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,70 +11,25 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
-from thaw.files import atomic_write
-from thaw.model.network import pool
+from thaw.backbones import BACKBONES
+from thaw.model.base import preprocess
+from thaw.model.fuse_bn import fuse_bn
 
 OPSET = 18  # the newest that tf2onnx supports
 
 
-class GradCam(keras.layers.Layer):
-    """Feature map (N, h, w, K) → a heatmap for each class, (N, classes, h, w), not negative.
+def base_to_onnx(base: keras.Model, name: str) -> bytes:
+    """The ONNX of a base with its preprocessing.
 
-    Grad-CAM (Selvaraju et al. 2017): the weight of channel k for class c is the mean over all
-    positions of the gradient of the score before the softmax, ∂y_c/∂A_ijk (eq. 1); the map is
-    ReLU(Σ_k weight_kc · A_k) (eq. 2). The head is a chain of ReLU layers, so that gradient is the
-    product of its kernels with the rows of inactive units set to zero, and the exported graph
-    needs no automatic differentiation. Dropout is inactive in inference.
+    Input: uint8 RGB `images` (N, S, S, 3), 0–255. Output: float32 `feature_map` (N, h, w, K). The
+    same weights give the same bytes for the same PYTHONHASHSEED, because tf2onnx iterates over
+    sets of names. BatchNorm is fused, because TensorFlow folds it into constants with an
+    approximate square root.
     """
-
-    def __init__(self, head: keras.Model, pooling: str):
-        super().__init__(name="gradcam")
-        dense = [layer for layer in head.layers if isinstance(layer, keras.layers.Dense)]
-        self.hidden, self.softmax, self.pooling = dense[:-1], dense[-1], pooling
-        self.pool = pool(pooling)
-
-    def call(self, feature_map: keras.KerasTensor) -> keras.KerasTensor:
-        """Apply eq. 1 and 2 to a batch."""
-        ops = keras.ops
-        _, height, width, channels = feature_map.shape
-        x = self.pool(feature_map)
-        active = []
-        for layer in self.hidden:
-            x = layer(x)
-            active.append(ops.cast(x > 0, "float32"))
-        gradient = ops.transpose(self.softmax.kernel)[None] * ops.ones_like(x[:, None, :])
-        for layer, mask in zip(reversed(self.hidden), reversed(active), strict=True):
-            gradient = ops.matmul(gradient * mask[:, None, :], ops.transpose(layer.kernel))
-        classes = self.softmax.units
-        if self.pooling == "average":
-            weights = gradient / (height * width)
-        else:
-            by_position = ops.reshape(gradient, (-1, classes, height * width, channels))
-            weights = ops.mean(by_position, axis=2)
-        positions = ops.reshape(feature_map, (-1, height * width, channels))
-        maps = ops.matmul(weights, ops.transpose(positions, (0, 2, 1)))
-        return ops.relu(ops.reshape(maps, (-1, classes, height, width)))
-
-
-def with_heatmaps(classifier: keras.Model, pooling: str) -> keras.Model:
-    """The classifier with a second output: uint8 (N, S, S, 3) → probabilities, heatmaps."""
-    head = classifier.get_layer("head")
-    feature_map = classifier.get_layer("pool").input
-    return keras.Model(
-        classifier.input,
-        {"probabilities": classifier.output, "heatmaps": GradCam(head, pooling)(feature_map)},
-    )
-
-
-def write_onnx(path: Path, classifier: keras.Model, pooling: str) -> None:
-    """Write the classifier with its heatmaps as ONNX.
-
-    Input: uint8 RGB `images` (N, S, S, 3), 0–255. Outputs, float32: `probabilities` (N, classes)
-    and `heatmaps` (N, classes, h, w). The same weights give the same bytes for the same
-    PYTHONHASHSEED, because tf2onnx iterates over sets of names.
-    """
-    with atomic_write(path) as temporary:
-        onnx.save(to_onnx(with_heatmaps(classifier, pooling)), temporary)
+    images = keras.Input(base.input_shape[1:], dtype="uint8", name="images")
+    feature_map = fuse_bn(base)(preprocess(images, BACKBONES[name].preprocessing), training=False)
+    exported = to_onnx(keras.Model(images, {"feature_map": feature_map}))
+    return exported.SerializeToString(deterministic=True)
 
 
 def to_onnx(model: keras.Model) -> onnx.ModelProto:

@@ -1,0 +1,30 @@
+"""`thaw keras`: write what was trained as a Keras model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thaw.errors import ThawError
+
+
+def keras_model(
+    path: Annotated[
+        Path, typer.Argument(help="The file to write; its name ends in .keras.")
+    ] = Path("models/model.keras"),
+) -> None:
+    """Write the trained network as a Keras model, to go on with in Keras.
+
+    It takes uint8 RGB images (N, S, S, 3), 0 to 255, and gives probabilities (N, classes). The
+    bundle in models/bundle is what is evaluated and served; this has the same weights.
+    """
+    from thaw.params import load
+    from thaw.paths import TRAIN, WEIGHTS
+    from thaw.tensorflow_log import quiet_import
+
+    if path.suffix != ".keras":
+        raise ThawError(f"the file must be called .keras, but is {path}: name it model.keras")
+    with quiet_import():
+        from thaw.model.saved import build_trained, save_model
+    save_model(build_trained(load(), TRAIN / "best.json", WEIGHTS), path)
+    typer.echo(f"{path} is written")
