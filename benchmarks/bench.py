@@ -26,9 +26,12 @@ from thaw.features.extract import Engine
 from thaw.files import atomic_write, write_json
 from thaw.images import decode
 from thaw.model.base import preprocess
+from thaw.model.keras_head import build_head
 from thaw.model.network import Inference, as_graph, pool, split_backbone
+from thaw.model.saved import build_trained
 from thaw.model.train import Adam, ArrayDataset, batches
 from thaw.params import Params, load
+from thaw.paths import TRAIN, WEIGHTS
 from thaw.serving.predictor import Predictor
 
 ROUNDS = 5
@@ -79,9 +82,10 @@ def epochs(params: Params, freeze_till: int | str, images: np.ndarray) -> dict[s
     )
 
 
-def one_image(images: np.ndarray) -> dict[str, float]:
+def one_image(params: Params, images: np.ndarray) -> dict[str, float]:
     """Compare Keras' `predict` on one image with the bundle, which also returns heatmaps."""
-    model, predictor = keras.saving.load_model("models/model.keras"), Predictor("models/bundle")
+    model = build_trained(params, TRAIN / "best.json", WEIGHTS)
+    predictor = Predictor("models/bundle")
     return compare(
         lambda: model.predict(images[:1], verbose=0), lambda: predictor.predict(images[:1])
     )
@@ -98,7 +102,7 @@ def main() -> None:
             params, params.train.freeze_till, images
         ),
         "an epoch, base frozen: entire network / cached activations": epochs(params, "all", images),
-        "one image: Keras predict / bundle": one_image(images),
+        "one image: Keras predict / bundle": one_image(params, images),
     }
     lines = ["| what | before, ms | after, ms | ratio |", "|---|---|---|---|"]
     for what, found in results.items():

@@ -18,7 +18,7 @@ DEPTHS = (0, 117)
 TRICKS: dict[str, tuple[str, dict[str, str]]] = {  # name: file, code with the trick: without
     "Adam's step as one operation": (
         "src/thaw/model/train.py",
-        {" Adam(phase.learning_rate": " keras.optimizers.Adam(phase.learning_rate"},
+        {" Adam(learning_rate, weight": " keras.optimizers.Adam(learning_rate, weight"},
     ),
     "BatchNorm fused into convolutions": (
         "src/thaw/model/network.py",

@@ -278,7 +278,7 @@ def test_the_real_pipeline_sweeps(project):
     output = run("thaw sweep train.freeze_till=all evaluate.bins=4,5", project)
     assert "out-of-fold accuracy, best setting first" in output  # of the very training: a head
     assert len(re.findall(r"(?m)^  \d\.\d{4}  freeze_till=all,bins=", output)) == 2
-    curves = (project / "logs/tensorboard").glob("freeze_till=all,*/head/train/events*")
+    curves = (project / "logs/tensorboard").glob("freeze_till=all,*/train/events*")
     assert len(list(curves)) == 1
     assert "up to date" in run("dvc repro", project)
     assert run("git status --porcelain", project) == ""

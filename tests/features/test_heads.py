@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from thaw.errors import ThawError
-from thaw.features import adam_head
-from thaw.features.adam_head import AdamSettings, DenseHead, train_head
-from thaw.features.embedded import Embedded, class_indices
+from thaw.features.adam_head import AdamSettings, train_head
+from thaw.features.embedded import Embedded, class_indices, log_losses, softmax
+from thaw.features.head import DenseHead
 from thaw.features.linear_head import choose_strength, solve
-from thaw.model.network import build_head
+from thaw.model.keras_head import build_head, head_like
 from thaw.model.train import Adam, ArrayDataset, batches
 
 SETTINGS = AdamSettings([], 0.0, 4, 0.01, 0.05, batch_size=16, patience=9, seed=6)
@@ -35,7 +35,7 @@ def examples(classes=3, count=120, seed=0):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_solved_layer_has_the_lowest_loss_with_its_penalty(classes):
     data = examples(classes)
-    head = solve(data)
+    head, strength = solve(data)
     deviation = data.embeddings.std(axis=0)
 
     def objective(kernel, bias):
@@ -44,9 +44,9 @@ def test_the_solved_layer_has_the_lowest_loss_with_its_penalty(classes):
         weights = kernel * deviation[:, None]
         if classes == 2:  # scikit-learn penalises the difference
             weights = weights[:, 1] - weights[:, 0]
-        return head.strength * losses.sum() + (weights**2).sum() / 2
+        return strength * losses.sum() + (weights**2).sum() / 2
 
-    kernel, bias = head.kernel.astype(np.float64), head.bias.astype(np.float64)
+    kernel, bias = (weight.astype(np.float64) for weight in head.weights)
     lowest = objective(kernel, bias)
     rng = np.random.default_rng(1)
     for _ in range(20):
@@ -54,16 +54,16 @@ def test_the_solved_layer_has_the_lowest_loss_with_its_penalty(classes):
         if classes == 2:
             step[:, 0] = -step[:, 1]
         assert objective(kernel + step, bias + shift) > lowest
-    np.testing.assert_allclose(head.kernel.sum(axis=1), 0, atol=1e-3)  # no class without weights
+    np.testing.assert_allclose(
+        head.weights[0].sum(axis=1), 0, atol=1e-3
+    )  # no class without weights
 
 
 def test_the_solved_layer_is_the_same_each_time_and_that_of_a_dense_layer():
     data = examples()
-    head, again = solve(data), solve(data)
-    assert np.array_equal(head.kernel, again.kernel) and head.strength == again.strength
-    dense = build_head(10, [], 0.5, 3)
-    dense.get_layer("softmax").set_weights([head.kernel, head.bias])
-    expected = dense.predict(data.embeddings, verbose=0)
+    (head, strength), (again, other) = solve(data), solve(data)
+    assert np.array_equal(head.weights[0], again.weights[0]) and strength == other
+    expected = head_like(head, dropout=0.5).predict(data.embeddings, verbose=0)
     np.testing.assert_allclose(head.probabilities(data.embeddings), expected, atol=1e-5)
 
 
@@ -82,9 +82,9 @@ def test_an_image_and_its_views_are_left_out_together():
 def test_a_constant_column_gets_no_weight():
     data = examples()
     data.embeddings[:, 4] = 7
-    head = solve(data)
-    assert np.isfinite(head.kernel).all()
-    np.testing.assert_array_equal(head.kernel[4], 0)
+    kernel, _ = solve(data)[0].weights
+    assert np.isfinite(kernel).all()
+    np.testing.assert_array_equal(kernel[4], 0)
 
 
 def test_a_class_in_one_fold_only_is_one_line():
@@ -111,7 +111,7 @@ def test_adam_in_numpy_is_adam_in_keras(hidden_units):
     rows = np.arange(len(train.labels))
     order = batches(ArrayDataset(train.embeddings, rows, train.labels), 16, seed=6)
     model.fit(order, epochs=4, shuffle=False, verbose=0)
-    found = train_head(head, train, val, SETTINGS)
+    found, _ = train_head(head, train, val, SETTINGS)
     assert found.weights[0] is not head.weights[0]
     for expected, weight in zip(model.get_weights(), head.weights, strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-5)
@@ -121,15 +121,15 @@ def test_dropped_units_have_no_gradient_and_the_others_a_larger_one():
     data = examples()
     head = DenseHead.initial([10, 6, 3], seed=1)
     dropped = np.tile(np.float32([0, 2, 2, 0, 2, 2]), (240, 1))
-    kernel, bias, last, _ = head.gradients(data.embeddings, data.labels, dropped)
+    _, (kernel, bias, last, _) = head.gradients(data.embeddings, data.labels, dropped)
     for gradient in (kernel.T, bias, last):
         assert not gradient[[0, 3]].any() and gradient[[1, 2, 4, 5]].any()
     step = np.float32(1e-2)
     scores = lambda: np.maximum(data.embeddings @ head.weights[0] + head.weights[1], 0) * dropped  # noqa: E731
 
     def loss():
-        found = adam_head.softmax(scores() @ head.weights[2] + head.weights[3])
-        return adam_head.log_losses(found, data.labels).mean()
+        found = softmax(scores() @ head.weights[2] + head.weights[3])
+        return log_losses(found, data.labels).mean()
 
     head.weights[1][2] += step
     above = loss()
@@ -145,8 +145,8 @@ def test_the_head_of_the_best_epoch_on_validation_is_returned():
     losses = []
     for epochs in (1, 50):
         settings = replace(SETTINGS, epochs=epochs, patience=2)
-        found = train_head(DenseHead.initial([10, 3], seed=1), train, wrong, settings)
-        losses.append(adam_head.log_losses(found.probabilities(wrong.embeddings), wrong.labels))
+        found, _ = train_head(DenseHead.initial([10, 3], seed=1), train, wrong, settings)
+        losses.append(log_losses(found.probabilities(wrong.embeddings), wrong.labels))
     np.testing.assert_array_equal(*losses)
 
 
@@ -154,5 +154,5 @@ def test_a_loss_that_is_not_finite_is_one_line():
     data = examples()
     head = DenseHead.initial([10, 3], seed=1)
     data.embeddings[0, 0] = np.nan
-    with pytest.raises(ThawError, match=r"must be finite.* epoch 1"):
+    with pytest.raises(ThawError, match=r"must be finite.* epoch 1, step \d"):
         train_head(head, data, data, SETTINGS)

@@ -18,6 +18,7 @@ def keras_model(
     It takes uint8 RGB images (N, S, S, 3), 0 to 255, and gives probabilities (N, classes). The
     bundle in models/bundle is what is evaluated and served; this has the same weights.
     """
+    from thaw.files import atomic_write
     from thaw.params import load
     from thaw.paths import TRAIN, WEIGHTS
     from thaw.tensorflow_log import quiet_import
@@ -25,6 +26,8 @@ def keras_model(
     if path.suffix != ".keras":
         raise ThawError(f"the file must be called .keras, but is {path}: name it model.keras")
     with quiet_import():
-        from thaw.model.saved import build_trained, save_model
-    save_model(build_trained(load(), TRAIN / "best.json", WEIGHTS), path)
+        from thaw.model.saved import build_trained
+    model = build_trained(load(), TRAIN / "best.json", WEIGHTS)
+    with atomic_write(path) as temporary:
+        model.save(temporary)
     typer.echo(f"{path} is written")

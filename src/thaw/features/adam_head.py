@@ -106,7 +106,8 @@ def train_head(
         progress, best = found, DenseHead(read_arrays(found.best(checkpoint)))
         _restore(read_arrays(found.latest(checkpoint)), head, optimiser)
     while PHASE not in progress.finished:
-        losses = run_epoch(head, optimiser, train, settings, len(progress.history))
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss is checked
+            losses = run_epoch(head, optimiser, train, settings, len(progress.history))
         losses |= {f"val_{name}": value for name, value in judge(head, val).items()}
         if progress.add(PHASE, losses):
             best = head.copy()

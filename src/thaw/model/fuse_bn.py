@@ -33,9 +33,9 @@ class FusedConvolution(keras.layers.Layer):
         scale = second.gamma * self.inverse if second.scale else self.inverse
         bias = scale * self.negative_mean
         if second.center:
-            bias = bias + second.beta
+            bias = second.beta + bias  # in this order, for `bias` may be NumPy's
         if first.use_bias:
-            bias = bias + first.bias * scale
+            bias = first.bias * scale + bias
         if isinstance(first, keras.layers.DepthwiseConv2D):
             kernel = first.kernel * ops.reshape(scale, first.kernel.shape[2:])
             outputs = ops.depthwise_conv(
