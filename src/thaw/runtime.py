@@ -1,8 +1,7 @@
 """Run models with OpenVINO: the frozen prefix and the bundle."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +12,6 @@ from thaw.errors import ThawError
 from thaw.files import damage_explained
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
-AHEAD = 64  # items that are read before their turn; their results wait in memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,25 +43,20 @@ class Network:
         if requests > 1:
             hints |= {"NUM_STREAMS": requests, "INFERENCE_NUM_THREADS": requests}
         self._compiled = core.compile_model(model, "CPU", hints)
-        self._requests = requests
+        self._pool = ThreadPoolExecutor(requests + 1)  # one more, for the time between two runs
 
-    def run(self, image: np.ndarray) -> Any:
+    def infer(self, image: np.ndarray) -> Any:
         """uint8 (S, S, 3) → the outputs, by name or by number, each (1, …)."""
         return self._compiled.infer_new_request(image[None])
 
-    def each(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield work(item), in order. `work` calls `run`, and what else it does runs in parallel.
+    def start(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Start work(item), which calls `infer`, for all items; return the results, in order.
 
-        Items are read at most AHEAD ahead, which bounds memory.
+        What else `work` does, such as decoding, runs in parallel. An exception of an item is
+        raised in place of its result.
         """
-        if self._requests == 1:
-            yield from map(work, items)
-            return
-        with ThreadPoolExecutor(self._requests + 1) as pool:  # one may wait for a core
-            pending: deque[Future[R]] = deque()
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) > AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+        return self._pool.map(work, items)
+
+    def close(self) -> None:
+        """Drop what has started and does not run yet; nothing can be started afterwards."""
+        self._pool.shutdown(cancel_futures=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import tee
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,16 +81,21 @@ def predict(
     ThawError, with the name of the image, if it cannot be decoded, for a label that the bundle
     does not have, and for a probability that is not finite.
     """
-    held_out, ahead = tee(row for row in rows if split[row["name"]] in HELD_OUT)
-    answers = predictor.predict_each(row["bytes"] for row in ahead)
     total = sum(part in HELD_OUT for part in split.values())
-    names, truth, probabilities = [], [], []
+    names, truth = [], []
+    probabilities: list[np.ndarray] = []
+
+    def encoded() -> Iterator[bytes]:
+        for row in rows:
+            if split[row["name"]] in HELD_OUT:
+                names.append(row["name"])
+                truth.append(index_of(row["label"], predictor.labels))
+                yield row["bytes"]
+
     with tqdm(total=total, desc="evaluate", unit="image", mininterval=1) as progress:
-        for row, answer in zip(held_out, answers, strict=True):
+        for answer in predictor.predict_each(encoded()):
             if isinstance(answer, ThawError):
-                raise ThawError(f"{row['name']}: {answer}")
-            names.append(row["name"])
-            truth.append(index_of(row["label"], predictor.labels))
+                raise ThawError(f"{names[len(probabilities)]}: {answer}")
             probabilities.append(answer[0])
             progress.update()
     if not names:

@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice, tee
+from contextlib import closing
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +14,36 @@ from tqdm import tqdm
 
 from thaw.errors import ThawError
 from thaw.features.array_file import ArrayFile
-from thaw.features.rows import Row, Rows, shards
+from thaw.features.rows import Row, Rows, Shard, shards
 from thaw.files import atomic_write, write_json
 from thaw.images import decode
 from thaw.parallel import cores
 from thaw.runtime import Network
 
 
-class Engine:
+class Engine(Network):
     """A network on this processor, which runs several images at once.
 
     model: images, uint8 (N, S, S, 3) → one output (N, …), stored as `dtype`.
     """
 
     def __init__(self, model: ov.Model, precision: str, dtype: str) -> None:
-        self._network = Network(model, precision, cores())
+        super().__init__(model, precision, cores())
         self.shape = tuple(side.get_length() for side in list(model.output().partial_shape)[1:])
         self.dtype = dtype
 
     def run(
         self, items: Iterable[Any], to_image: Callable[[Any], np.ndarray] = np.asarray
     ) -> Iterator[np.ndarray]:
-        """Yield the output (…) of each item, in order. to_image: item → image (S, S, 3).
+        """Start all items and return their outputs (…), in order. to_image: item → (S, S, 3).
 
         `to_image` runs in parallel. Raises ThawError for a value that does not fit `dtype`.
         """
-        return self._network.each(lambda item: self._value(to_image(item)), items)
+        return self.start(lambda item: self._value(to_image(item)), items)
 
     def _value(self, image: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # an overflow becomes infinite
-            value = self._network.run(image)[0][0].astype(self.dtype)
+            value = self.infer(image)[0][0].astype(self.dtype)
         if not np.isfinite(value).all():
             raise ThawError(
                 f"activations of the frozen layers must be finite in {self.dtype}, but some are "
@@ -60,20 +61,17 @@ def write_array(
 ) -> None:
     """Write a folder with an array, as `path`, rows.csv and fingerprint.json.
 
-    The array holds the output of `engine` for each row. The fingerprint gets the digest of the
-    rows. checkpoint: a directory from which an interrupted run resumes; removed at the end. Raises
-    ThawError if a value does not fit the stored dtype.
+    The array holds the output of `engine` for each row; the next shard is read and run while one
+    is written. Closes `engine`. The fingerprint gets the digest of the rows. checkpoint: a
+    directory from which an interrupted run resumes; removed at the end. Raises ThawError if a
+    value does not fit the stored dtype.
     """
     array = ArrayFile(checkpoint / path.name, (len(rows), *engine.shape), engine.dtype)
-    size, resize = fingerprint["image_size"], fingerprint["resize"]
-    found, ahead = tee((shard, array.has(shard)) for shard in shards(rows))
-    missing = (row for shard, is_there in ahead if not is_there for row in shard.rows)
-    values = engine.run(missing, lambda row: decode(row.data, size, resize))
     listings, digest = [], ""
-    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress:
-        for shard, is_there in found:
-            if not is_there:
-                array.write(shard, np.stack(list(islice(values, len(shard.rows)))))
+    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress, closing(engine):
+        for shard, values in _started(rows, array, engine, fingerprint):
+            if values is not None:
+                array.write(shard, np.stack(list(values)))
             listings.append(shard.listing())
             digest = shard.digest
             progress.update(len(shard.rows))
@@ -83,6 +81,22 @@ def write_array(
         write_json(temporary / "fingerprint.json", fingerprint | {"rows": digest})
         shutil.move(array.path, temporary / path.name)
     shutil.rmtree(checkpoint)
+
+
+def _started(
+    rows: Iterable[Row], array: ArrayFile, engine: Engine, fingerprint: dict[str, Any]
+) -> Iterator[tuple[Shard, Iterator[np.ndarray] | None]]:
+    """Yield each shard and, unless `array` has them, its values; the next shard has started."""
+    size, resize = fingerprint["image_size"], fingerprint["resize"]
+
+    def start(shard: Shard) -> tuple[Shard, Iterator[np.ndarray] | None]:
+        if array.has(shard):
+            return shard, None
+        return shard, engine.run(shard.rows, lambda row: decode(row.data, size, resize))
+
+    for current, _ in pairwise(chain(map(start, shards(rows)), [None])):
+        assert current
+        yield current
 
 
 def write_nothing(folder: Path, fingerprint: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Run a bundle: decode → probabilities and heatmaps."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from thaw.images import decode
 from thaw.runtime import Network
 
 MAX_MEGAPIXELS = 50.0  # of a bundle that does not say
+AHEAD = 32  # images that are started while those before them are answered
 
 
 class Predictor:
@@ -37,7 +39,7 @@ class Predictor:
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (N, S, S, 3) → probabilities (N, C) and Grad-CAM heatmaps (N, C, h, w), float32."""
-        probabilities, heatmaps = zip(*self._network.each(self._run, images), strict=True)
+        probabilities, heatmaps = zip(*self._network.start(self._run, images), strict=True)
         return np.stack(probabilities), np.stack(heatmaps)
 
     def predict_each(
@@ -45,13 +47,17 @@ class Predictor:
     ) -> Iterator[tuple[np.ndarray, np.ndarray] | UnusableImage]:
         """Yield probabilities (C,) and heatmaps (C, h, w) of each encoded image, in order.
 
-        An image that cannot be decoded gives its error instead. Decoding runs in parallel, a few
-        images ahead; the values are those of `decode` and `predict`.
+        An image that cannot be decoded gives its error instead. Images are read and run ahead, at
+        most twice AHEAD; the values are those of `decode` and `predict`.
         """
-        return self._network.each(self._decode_and_run, encoded)
+        iterator = iter(encoded)
+        blocks = iter(lambda: list(islice(iterator, AHEAD)), [])
+        started = (self._network.start(self._decode_and_run, block) for block in blocks)
+        for answers, _ in pairwise(chain(started, [()])):
+            yield from answers
 
     def _run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        outputs = self._network.run(image)
+        outputs = self._network.infer(image)
         return outputs["probabilities"][0], outputs["heatmaps"][0]
 
     def _decode_and_run(self, data: bytes) -> tuple[np.ndarray, np.ndarray] | UnusableImage:
