@@ -74,7 +74,7 @@ def epochs(params: Params, freeze_till: int | str, images: np.ndarray) -> dict[s
     else:
         rest = keras.Model(parts.tail.input, head(parts.tail.output))
         frozen = graph.prefix(parts.cut)
-    cached = Engine(frozen, "float32", "float32").run(images)
+    cached = np.stack(list(Engine(frozen, "float32", "float32").run(images)))
     rows, labels = np.arange(len(images)), np.arange(len(images)) % 2
     return compare(
         epoch(network, ArrayDataset(images, rows, labels), settings.batch_size),

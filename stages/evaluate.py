@@ -7,6 +7,7 @@ from thaw.evaluate.metrics import HEADLINE, evaluate
 from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables
 from thaw.files import write_json
+from thaw.parallel import cores
 from thaw.params import Params
 from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
 from thaw.serving.predictor import Predictor
@@ -15,7 +16,7 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write outputs/predictions.csv, outputs/tables, outputs/details.json and metrics/eval.json."""
-    predictor = Predictor(BUNDLE)
+    predictor = Predictor(BUNDLE, cores())
     split = read_split(SPLIT, IMAGES).set_index("name")["split"].to_dict()
     images = read_rows(IMAGES, ["name", "sha256"])
     check_unseen(BUNDLE, (row["sha256"] for row in images if split[row["name"]] == "test"))

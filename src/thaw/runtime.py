@@ -1,7 +1,11 @@
-"""Compile models with OpenVINO, for the frozen prefix and for the bundle."""
+"""Run models with OpenVINO: the frozen prefix and the bundle."""
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
+import numpy as np
 import openvino as ov
 
 from thaw.errors import ThawError
@@ -9,25 +13,50 @@ from thaw.files import damage_explained
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
+T = TypeVar("T")
+R = TypeVar("R")
 
-def compile_model(model: ov.Model | Path, precision: str, requests: int = 1) -> ov.CompiledModel:
-    """Compile a model, or an ONNX file, for this processor at "float32" or "bfloat16".
 
-    requests: how many may run at once; one alone gets all cores. Raises ThawError if the file is
-    damaged, and if the processor has no bfloat16, because emulation is slower than float32.
+class Network:
+    """A model, or an ONNX file, compiled for this processor at "float32" or "bfloat16".
+
+    Each image runs alone, so that no result depends on the other images; for one image several
+    at once are faster than several as one batch, whose activations do not fit the cache.
+    requests: how many run at once, on one core each; one alone gets all cores. Raises ThawError if
+    the file is damaged, and if the processor has no bfloat16, because emulation is slower than
+    float32.
     """
-    core = ov.Core()
-    if isinstance(model, Path):
-        with damage_explained(model):
-            model = core.read_model(model)
-    if precision == "bfloat16" and "BF16" not in core.get_property(
-        "CPU", "OPTIMIZATION_CAPABILITIES"
-    ):
-        raise ThawError(
-            "bfloat16 needs a processor with bfloat16 instructions, and this one has none: set "
-            "compute.precision to float32 and run the pipeline again"
-        )
-    hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
-    if requests > 1:
-        hints |= {"PERFORMANCE_HINT": "THROUGHPUT", "PERFORMANCE_HINT_NUM_REQUESTS": requests}
-    return core.compile_model(model, "CPU", hints)
+
+    def __init__(self, model: ov.Model | Path, precision: str, requests: int = 1) -> None:
+        core = ov.Core()
+        if isinstance(model, Path):
+            with damage_explained(model):
+                model = core.read_model(model)
+        if precision == "bfloat16" and "BF16" not in core.get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        ):
+            raise ThawError(
+                "bfloat16 needs a processor with bfloat16 instructions, and this one has none: set "
+                "compute.precision to float32 and run the pipeline again"
+            )
+        hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
+        if requests > 1:
+            hints |= {"NUM_STREAMS": requests, "INFERENCE_NUM_THREADS": requests}
+        self._compiled = core.compile_model(model, "CPU", hints)
+        self._pool = ThreadPoolExecutor(requests + 1)  # one more, for the time between two runs
+
+    def infer(self, image: np.ndarray) -> Any:
+        """uint8 (S, S, 3) → the outputs, by name or by number, each (1, …)."""
+        return self._compiled.infer_new_request(image[None])
+
+    def start(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Start work(item), which calls `infer`, for all items; return the results, in order.
+
+        What else `work` does, such as decoding, runs in parallel. An exception of an item is
+        raised in place of its result.
+        """
+        return self._pool.map(work, items)
+
+    def close(self) -> None:
+        """Drop what has started and does not run yet; nothing can be started afterwards."""
+        self._pool.shutdown(cancel_futures=True)

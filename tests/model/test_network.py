@@ -28,7 +28,7 @@ def some_images(base: keras.Model, count: int) -> np.ndarray:
 
 
 def run(model, images):
-    return Engine(model, "float32", "float32").run(images)
+    return np.stack(list(Engine(model, "float32", "float32").run(images)))
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -77,6 +77,10 @@ def by_gradient(model, pooling, images, label):
 
 def check_agreement(folder, model, images, pooling):
     probabilities, heatmaps = Predictor(folder).predict(images)
+    for found, alone in zip(
+        Predictor(folder, requests=2).predict(images), (probabilities, heatmaps)
+    ):
+        np.testing.assert_array_equal(found, alone)
     np.testing.assert_allclose(probabilities, model(images), atol=ATOL)
     assert probabilities.std(axis=0).min() > 0.01
     for label in range(3):

@@ -286,7 +286,7 @@ def test_training_on_cached_activations_is_training_the_whole_network(tmp_path, 
     cached = network()
     graph = as_graph(cached.base, "MobileNetV2")
     embeddings, activations = (
-        Engine(model, "float32", "float32").run(images)
+        np.stack(list(Engine(model, "float32", "float32").run(images)))
         for model in (graph.embedder(SETTINGS.pooling), graph.prefix(cached.cut))
     )
 

@@ -1,6 +1,6 @@
 """Predict with the bundle, and store the table from which metrics and plots are made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,9 +12,7 @@ from tqdm import tqdm
 from thaw.data.tables import read_csv
 from thaw.errors import ThawError
 from thaw.files import atomic_write, damage_explained
-from thaw.parallel import batched
 
-BATCH = 64  # images in memory at a time
 HELD_OUT = ("val", "test")
 COLUMNS = ["name", "label", "split", "predicted"]
 
@@ -29,6 +27,11 @@ class Predictor(Protocol):
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (N, S, S, 3) → probabilities (N, C) and heatmaps (N, C, h, w), float32."""
+
+    def predict_each(
+        self, encoded: Iterable[bytes]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray] | ThawError]:
+        """The same of each encoded image, in order, or the error of one that is not decoded."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +78,29 @@ def predict(
     """Predict the rows (name, label, bytes) of val and test.
 
     split: name → "train", "val", "test", or another word for an image that is not used. Raises
-    ThawError for a label that the bundle does not have and for a probability that is not finite.
+    ThawError, with the name of the image, if it cannot be decoded, for a label that the bundle
+    does not have, and for a probability that is not finite.
     """
-    held_out = (row for row in rows if split[row["name"]] in HELD_OUT)
     total = sum(part in HELD_OUT for part in split.values())
-    names, truth, probabilities = [], [], []
+    names, truth = [], []
+    probabilities: list[np.ndarray] = []
+
+    def encoded() -> Iterator[bytes]:
+        for row in rows:
+            if split[row["name"]] in HELD_OUT:
+                names.append(row["name"])
+                truth.append(index_of(row["label"], predictor.labels))
+                yield row["bytes"]
+
     with tqdm(total=total, desc="evaluate", unit="image", mininterval=1) as progress:
-        for batch in batched(held_out, BATCH):
-            images = np.stack([predictor.decode(row["bytes"]) for row in batch])
-            probabilities.append(predictor.predict(images)[0])
-            names += [row["name"] for row in batch]
-            truth += [index_of(row["label"], predictor.labels) for row in batch]
-            progress.update(len(batch))
+        for answer in predictor.predict_each(encoded()):
+            if isinstance(answer, ThawError):
+                raise ThawError(f"{names[len(probabilities)]}: {answer}")
+            probabilities.append(answer[0])
+            progress.update()
     if not names:
         raise ThawError("val and test must contain images, but are empty: add images")
-    joined = np.concatenate(probabilities)
+    joined = np.stack(probabilities)
     finite = np.isfinite(joined).all(axis=1)
     if not finite.all():
         first = names[int(np.argmin(finite))]

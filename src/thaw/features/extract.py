@@ -1,8 +1,8 @@
 """Run the base over every image and view, and store its embeddings or its activations."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,47 +17,39 @@ from thaw.features.array_file import ArrayFile
 from thaw.features.rows import Row, Rows, Shard, shards
 from thaw.files import atomic_write, write_json
 from thaw.images import decode
-from thaw.parallel import batched, cores
-from thaw.runtime import compile_model
-
-BATCH = 32  # fixed, so that the values of a row do not depend on the number of rows
-REQUESTS = 4  # batches that run at once; each takes memory
+from thaw.parallel import cores
+from thaw.runtime import Network
 
 
-class Engine:
-    """A network on this processor, which runs several batches at once.
+class Engine(Network):
+    """A network on this processor, which runs several images at once.
 
     model: images, uint8 (N, S, S, 3) → one output (N, …), stored as `dtype`.
     """
 
     def __init__(self, model: ov.Model, precision: str, dtype: str) -> None:
-        compiled = compile_model(model, precision, REQUESTS)
+        super().__init__(model, precision, cores())
         self.shape = tuple(side.get_length() for side in list(model.output().partial_shape)[1:])
         self.dtype = dtype
-        self._blocks: dict[int, np.ndarray] = {}
-        self._queue = ov.AsyncInferQueue(compiled)
-        self._queue.set_callback(self._keep)
 
-    def _keep(self, request: ov.InferRequest, number: int) -> None:
-        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is checked later
-            self._blocks[number] = request.get_output_tensor().data.astype(self.dtype)
+    def run(
+        self, items: Iterable[Any], to_image: Callable[[Any], np.ndarray] = np.asarray
+    ) -> Iterator[np.ndarray]:
+        """Start all items and return their outputs (…), in order. to_image: item → (S, S, 3).
 
-    def run(self, images: Iterable[np.ndarray]) -> np.ndarray:
-        """Run one image or more, each (S, S, 3). Raises ThawError for a value not in `dtype`."""
-        count = 0
-        for number, batch in enumerate(batched(images, BATCH)):
-            padding = [np.zeros_like(batch[0])] * (BATCH - len(batch))
-            self._queue.start_async(np.stack(batch + padding), number)
-            count += len(batch)
-        self._queue.wait_all()
-        values = np.concatenate([self._blocks[number] for number in sorted(self._blocks)])[:count]
-        self._blocks.clear()
-        if not np.isfinite(values).all():
+        `to_image` runs in parallel. Raises ThawError for a value that does not fit `dtype`.
+        """
+        return self.start(lambda item: self._value(to_image(item)), items)
+
+    def _value(self, image: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # an overflow becomes infinite
+            value = self.infer(image)[0][0].astype(self.dtype)
+        if not np.isfinite(value).all():
             raise ThawError(
                 f"activations of the frozen layers must be finite in {self.dtype}, but some are "
                 "not: set compute.cache_dtype to float32"
             )
-        return values
+        return value
 
 
 def write_array(
@@ -69,17 +61,17 @@ def write_array(
 ) -> None:
     """Write a folder with an array, as `path`, rows.csv and fingerprint.json.
 
-    The array holds the output of `engine` for each row. The fingerprint gets the digest of the
-    rows. checkpoint: a directory from which an interrupted run resumes; removed at the end. The
-    next shard is read and decoded while the engine runs. Raises ThawError if a value does not fit
-    the stored dtype.
+    The array holds the output of `engine` for each row; the next shard is read and run while one
+    is written. Closes `engine`. The fingerprint gets the digest of the rows. checkpoint: a
+    directory from which an interrupted run resumes; removed at the end. Raises ThawError if a
+    value does not fit the stored dtype.
     """
     array = ArrayFile(checkpoint / path.name, (len(rows), *engine.shape), engine.dtype)
     listings, digest = [], ""
-    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress:
-        for shard, images in _decoded(rows, array, fingerprint):
-            if images is not None:
-                array.write(shard, engine.run(images))
+    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress, closing(engine):
+        for shard, values in _started(rows, array, engine, fingerprint):
+            if values is not None:
+                array.write(shard, np.stack(list(values)))
             listings.append(shard.listing())
             digest = shard.digest
             progress.update(len(shard.rows))
@@ -91,22 +83,20 @@ def write_array(
     shutil.rmtree(checkpoint)
 
 
-def _decoded(
-    rows: Iterable[Row], array: ArrayFile, fingerprint: dict[str, Any]
+def _started(
+    rows: Iterable[Row], array: ArrayFile, engine: Engine, fingerprint: dict[str, Any]
 ) -> Iterator[tuple[Shard, Iterator[np.ndarray] | None]]:
-    """Yield each shard and, unless `array` has its values, its images; one shard ahead."""
+    """Yield each shard and, unless `array` has them, its values; the next shard has started."""
     size, resize = fingerprint["image_size"], fingerprint["resize"]
 
     def start(shard: Shard) -> tuple[Shard, Iterator[np.ndarray] | None]:
         if array.has(shard):
             return shard, None
-        return shard, pool.map(lambda row: decode(row.data, size, resize), shard.rows)
+        return shard, engine.run(shard.rows, lambda row: decode(row.data, size, resize))
 
-    with ThreadPoolExecutor(cores()) as pool:
-        started = map(start, shards(rows))
-        for current, _ in pairwise(chain(started, [None])):
-            assert current
-            yield current
+    for current, _ in pairwise(chain(map(start, shards(rows)), [None])):
+        assert current
+        yield current
 
 
 def write_nothing(folder: Path, fingerprint: dict[str, Any]) -> None:

@@ -1,14 +1,18 @@
 """Run a bundle: decode → probabilities and heatmaps."""
 
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from thaw.bundle import MODEL, check_bundle, read_labels
+from thaw.image_limits import UnusableImage
 from thaw.images import decode
-from thaw.runtime import compile_model
+from thaw.runtime import Network
 
 MAX_MEGAPIXELS = 50.0  # of a bundle that does not say
+AHEAD = 32  # images that are started while those before them are answered
 
 
 class Predictor:
@@ -16,28 +20,48 @@ class Predictor:
 
     labels: class names, in the order of the outputs. image_size: width and height, pixels.
     resize: see thaw.images.decode. max_megapixels: of an image; larger ones are refused.
-    manifest: the content of manifest.json. Raises ThawError if the bundle is missing or damaged.
+    manifest: the content of manifest.json. requests: how many images run at once; the results do
+    not depend on it. Raises ThawError if the bundle is missing or damaged.
     """
 
-    def __init__(self, bundle: str | Path = "models/bundle"):
+    def __init__(self, bundle: str | Path = "models/bundle", requests: int = 1):
         bundle = Path(bundle)
         self.manifest = check_bundle(bundle)
         self.labels = read_labels(bundle)
         self.image_size: int = self.manifest["image_size"]
         self.resize: str = self.manifest.get("resize", "squash")
         self.max_megapixels: float = self.manifest.get("max_megapixels", MAX_MEGAPIXELS)
-        self._network = compile_model(bundle / MODEL, self.manifest["precision"])
+        self._network = Network(bundle / MODEL, self.manifest["precision"], requests)
 
     def decode(self, data: bytes) -> np.ndarray:
         """Encoded image → uint8 RGB (S, S, 3), decoded as in training. Raises UnusableImage."""
         return decode(data, self.image_size, self.resize, self.max_megapixels)
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (N, S, S, 3) → probabilities (N, C) and Grad-CAM heatmaps (N, C, h, w), float32.
+        """uint8 (N, S, S, 3) → probabilities (N, C) and Grad-CAM heatmaps (N, C, h, w), float32."""
+        probabilities, heatmaps = zip(*self._network.start(self._run, images), strict=True)
+        return np.stack(probabilities), np.stack(heatmaps)
 
-        Each image runs alone, as in a request to the API, so that no result depends on the other
-        images.
+    def predict_each(
+        self, encoded: Iterable[bytes]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray] | UnusableImage]:
+        """Yield probabilities (C,) and heatmaps (C, h, w) of each encoded image, in order.
+
+        An image that cannot be decoded gives its error instead. Images are read and run ahead, at
+        most twice AHEAD; the values are those of `decode` and `predict`.
         """
-        outputs = [self._network(image[None]) for image in images]
-        probabilities = np.concatenate([output["probabilities"] for output in outputs])
-        return probabilities, np.concatenate([output["heatmaps"] for output in outputs])
+        iterator = iter(encoded)
+        blocks = iter(lambda: list(islice(iterator, AHEAD)), [])
+        started = (self._network.start(self._decode_and_run, block) for block in blocks)
+        for answers, _ in pairwise(chain(started, [()])):
+            yield from answers
+
+    def _run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        outputs = self._network.infer(image)
+        return outputs["probabilities"][0], outputs["heatmaps"][0]
+
+    def _decode_and_run(self, data: bytes) -> tuple[np.ndarray, np.ndarray] | UnusableImage:
+        try:
+            return self._run(self.decode(data))
+        except UnusableImage as error:
+            return error
