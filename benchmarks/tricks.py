@@ -4,8 +4,8 @@
 
 A trick is code that exists only for speed. It stays only if it saves 5 % or more of an uncached
 `dvc exp run -S train.freeze_till=DEPTH`. Works in a clone in a temporary folder. At each depth it
-times one experiment; then, ROUNDS times (default 3), the train stage with all tricks and without
-each one in turn. Prints a Markdown table.
+times one experiment; then, ROUNDS times (default 3), its stages with all tricks and without each
+one in turn. Prints a Markdown table.
 """
 
 import sys
@@ -15,7 +15,8 @@ from statistics import median
 from clone import clone, timed
 
 DEPTHS = (0, 117)
-TRICKS: dict[str, tuple[str, dict[str, str]]] = {  # name: file, code with the trick: without
+STAGES = ("features", "train", "export", "evaluate", "explain", "report")
+TRICKS: dict[str, tuple[str, dict[str, str]]] = {  # name: files, code with the trick: without
     "Adam's step as one operation": (
         "src/thaw/model/train.py",
         {" Adam(learning_rate, weight": " keras.optimizers.Adam(learning_rate, weight"},
@@ -25,31 +26,34 @@ TRICKS: dict[str, tuple[str, dict[str, str]]] = {  # name: file, code with the t
         {"fuse_bn(tail_of(base, cut))": "tail_of(base, cut)"},
     ),
     "imports out of collection": (
-        "stages/train.py",
-        {"gc.disable()": "", "    gc.freeze()\n    gc.enable()\n": ""},
+        "s*/**/*.py",  # of stages and src
+        {"\ngc.disable()": "\n", "    gc.freeze()\n    gc.enable()\n": ""},
     ),
 }
 
 
-def train(folder: Path) -> float:
-    """Seconds of the train stage, as dvc.yaml runs it."""
-    return timed("env PYTHONHASHSEED=0 python stages/train.py", folder)
+def run(folder: Path) -> float:
+    """Seconds of the stages of an experiment, as dvc.yaml runs them, without DVC's own."""
+    return sum(timed(f"env PYTHONHASHSEED=0 python stages/{name}.py", folder) for name in STAGES)
 
 
 def without(trick: tuple[str, dict[str, str]], folder: Path) -> float:
-    """Seconds of the train stage without a trick."""
-    name, replacements = trick
-    path = folder / name
-    source = changed = path.read_text(encoding="utf-8")
-    for code, plain in replacements.items():
-        if code not in source:
-            sys.exit(f"{name} no longer holds {code!r}: correct TRICKS")
-        changed = changed.replace(code, plain)
-    path.write_text(changed, encoding="utf-8")
+    """Seconds of the stages without a trick."""
+    pattern, replacements = trick
+    sources = {path: path.read_text(encoding="utf-8") for path in folder.glob(pattern)}
+    sources = {p: text for p, text in sources.items() if any(code in text for code in replacements)}
+    for code in replacements:
+        if not any(code in text for text in sources.values()):
+            sys.exit(f"{pattern} no longer holds {code!r}: correct TRICKS")
+    for path, changed in sources.items():
+        for code, plain in replacements.items():
+            changed = changed.replace(code, plain)
+        path.write_text(changed, encoding="utf-8")
     try:
-        return train(folder)
+        return run(folder)
     finally:
-        path.write_text(source, encoding="utf-8")
+        for path, source in sources.items():
+            path.write_text(source, encoding="utf-8")
 
 
 def main() -> None:
@@ -57,14 +61,14 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     folder = clone()
     timed("dvc repro", folder)
-    print("| trick | freeze_till | experiment, s | train with, s | without, s | saves |")
+    print("| trick | freeze_till | experiment, s | stages with, s | without, s | saves |")
     print("|---|---|---|---|---|---|")
     for depth in DEPTHS:
         timed(f"thaw use sample train.freeze_till={depth}", folder)
         experiment = timed("dvc repro --force --downstream features", folder)
         times: dict[str, list[float]] = {name: [] for name in ("", *TRICKS)}
         for _ in range(rounds):
-            times[""].append(train(folder))
+            times[""].append(run(folder))
             for name, trick in TRICKS.items():
                 times[name].append(without(trick, folder))
         present = median(times[""])

@@ -1,5 +1,9 @@
 """Make augmented views of the training images."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.data.image_grid import write_image_grid
 from thaw.data.tables import read_split
 from thaw.data.views import ViewSettings, showcase, write_views

@@ -1,5 +1,9 @@
 """Cross-validate the head over the folds of train and val."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.data.tables import read_classes
 from thaw.experiments.cross_validation import (
     Fit,

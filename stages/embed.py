@@ -1,5 +1,9 @@
 """Run the entire base once over every training and validation image and view."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.features.extract import Engine, write_array
 from thaw.features.graph import Graph
 from thaw.features.rows import Rows

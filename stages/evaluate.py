@@ -1,5 +1,9 @@
 """Evaluate the bundle on images that it was not trained on."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.bundle import check_unseen
 from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.curves import tables

@@ -1,5 +1,9 @@
 """Compute Grad-CAM heatmaps of the bundle for a fixed list of test images per class."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.gradcam import choose, explain, write_explained
 from thaw.params import Params

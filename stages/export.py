@@ -1,5 +1,9 @@
 """Write the bundle: the classifier that is evaluated, explained and served."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 import onnx
 
 from thaw.bundle import write_bundle

@@ -1,5 +1,9 @@
 """Run the frozen prefix once over every training and validation image and view."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.features.extract import Engine, write_array, write_nothing
 from thaw.features.graph import Graph
 from thaw.features.rows import Rows

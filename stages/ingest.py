@@ -1,5 +1,9 @@
 """Read the images of the source, leave out unusable ones, group near duplicates."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 import logging
 
 from thaw.data.image_grid import write_image_grid

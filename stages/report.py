@@ -1,5 +1,9 @@
 """Draw the plots of training and evaluation."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.data.tables import read_rows
 from thaw.evaluate.gallery import draw_gradcam, draw_mistakes, thumbnail, worst_mistakes
 from thaw.evaluate.gradcam import read_explained

@@ -1,5 +1,9 @@
 """Split the images by group into train, val and test, and train and val into folds."""
 
+import gc
+
+gc.disable()  # until `run`: what the imports create stays
+
 from thaw.data.given_split import add_given
 from thaw.data.split import make_split
 from thaw.data.tables import read_images, read_split_column, write_split

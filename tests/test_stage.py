@@ -62,7 +62,8 @@ def test_checkpoints_of_other_code_are_removed_but_not_those_of_other_stages(pro
 
 def run(project, body, expect=0):
     """Run a stage script with that body of `main`; its output."""
-    script = f"from thaw.stage import run\ndef main(params):\n    {body}\nrun('train', main)\n"
+    script = "import gc\ngc.disable()\nfrom thaw.stage import run\n"
+    script += f"def main(params):\n    {body}\nrun('train', main)\n"
     (project / "stages/train.py").write_text(script)
     done = subprocess.run(
         [sys.executable, "stages/train.py"],
@@ -84,6 +85,10 @@ def test_a_stage_removes_the_temporaries_of_its_own_outs(project):
         (project / name).mkdir(parents=True)
     run(project, "pass")
     assert [(project / name).exists() for name in names] == [False, False, True]
+
+
+def test_collection_runs_and_leaves_out_what_was_imported(project):
+    run(project, "assert gc.isenabled() and gc.get_freeze_count() > 1000")
 
 
 def test_an_undeclared_param_is_one_line(project):

@@ -1,5 +1,6 @@
 """Run a stage script: declared params, checkpoint directory, log and exit code."""
 
+import gc
 import hashlib
 import json
 import logging
@@ -88,8 +89,12 @@ def run(stage: str, main: Callable[[Params], None]) -> None:
 
     `main` gets a StageParams: reading a key that dvc.yaml does not declare raises. If the params
     changed during the run, the stage fails, because DVC would record the new values with a result
-    of the old ones. A full disk or missing permissions end it as a ThawError does.
+    of the old ones. A full disk or missing permissions end it as a ThawError does. Garbage
+    collection, which a stage script switches off before its imports, runs from here on; it leaves
+    out what they created (benchmarks/tricks.py, "imports out of collection").
     """
+    gc.freeze()
+    gc.enable()
     try:
         with storage_errors_explained():
             _start_log(stage)

@@ -1,5 +1,6 @@
 """Run evaluate, explain and report in a small project."""
 
+import gc
 import importlib.util
 import json
 import subprocess
@@ -32,6 +33,7 @@ def run(stage: str) -> None:
     spec = importlib.util.spec_from_file_location(f"stage_{stage}", ROOT / f"stages/{stage}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    gc.enable()  # as thaw.stage.run does
     module.main(StageParams(load(ROOT / "params.yaml"), frozenset(READS[stage])))
 
 
