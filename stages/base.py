@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # what the imports create stays (benchmarks/tricks.py, "imports out of collection")
+gc.disable()  # until `run`: what the imports create stays
 
 import logging
 
@@ -22,8 +22,6 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write models/base and models/base.onnx."""
-    gc.freeze()
-    gc.enable()
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     keras.utils.set_random_seed(params.seed)
     base = load_base(params.base)

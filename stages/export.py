@@ -8,8 +8,8 @@ import onnx
 
 from thaw.bundle import write_bundle
 from thaw.data.tables import read_classes, read_rows
+from thaw.features.fingerprint import check_fingerprint, read_fingerprint
 from thaw.features.rows import read_listing
-from thaw.features.stored import check_fingerprint, read_fingerprint
 from thaw.files import damage_explained, read_json
 from thaw.model.tta_flip import with_tta_flip
 from thaw.params import Params

@@ -4,29 +4,39 @@ import gc
 
 gc.disable()  # until `run`: what the imports create stays
 
-from thaw.features.extract import Engine, write_array, write_nothing
-from thaw.features.graph import Graph
-from thaw.features.rows import Rows
-from thaw.features.stored import ACTIVATIONS_FILE
-from thaw.params import Params
+from typing import Any
+
+from thaw.features.backbone_info import BackboneInfo
+from thaw.features.fingerprint import write_nothing
+from thaw.params import Compute, Params
 from thaw.paths import BASE, FEATURES, IMAGES, SPLIT, VIEWS
 from thaw.stage import checkpoint_dir, run
 
 
 def main(params: Params) -> None:
     """Write data/features: the activations at the cut, unless nothing follows it."""
-    compute = params.compute
-    graph = Graph.open(BASE)
-    cut = graph.info.cut(params.train.freeze_till)
-    fingerprint = graph.info.fingerprint(
+    info, compute = BackboneInfo.open(BASE), params.compute
+    cut = info.cut(params.train.freeze_till)
+    fingerprint = info.fingerprint(
         params.base.resize, compute.precision, compute.cache_dtype, cut=cut
     )
-    if cut == graph.info.layers:
+    if cut == info.layers:
         write_nothing(FEATURES, fingerprint)
-        return
+    else:
+        extract(cut, compute, fingerprint)
+
+
+def extract(cut: int, compute: Compute, fingerprint: dict[str, Any]) -> None:
+    """Write the output of the layers up to the cut."""
+    # Imported here, because OpenVINO and pandas take most of this stage if the base is frozen.
+    from thaw.features.extract import Engine, write_array
+    from thaw.features.graph import Graph
+    from thaw.features.rows import Rows
+    from thaw.features.stored import ACTIVATIONS_FILE
+
     checkpoint = checkpoint_dir("features", fingerprint | {"max_cpu_isa": compute.max_cpu_isa})
     dtype = compute.cache_dtype if cut > 1 else "uint8"  # at 0 and 1 the images themselves
-    engine = Engine(graph.prefix(cut), compute.precision, dtype)
+    engine = Engine(Graph.open(BASE).prefix(cut), compute.precision, dtype)
     rows = Rows(IMAGES, SPLIT, VIEWS)
     write_array(FEATURES / ACTIVATIONS_FILE, rows, engine, fingerprint, checkpoint)
 

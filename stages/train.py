@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # what the imports create stays (benchmarks/tricks.py, "imports out of collection")
+gc.disable()  # until `run`: what the imports create stays
 
 import logging
 import shutil
@@ -18,7 +18,8 @@ from thaw.experiments.cross_validation import (
     write_results,
 )
 from thaw.features.backbone_info import BackboneInfo
-from thaw.features.stored import ChosenRows, Features, check_fingerprint
+from thaw.features.fingerprint import check_fingerprint
+from thaw.features.stored import ChosenRows, Features
 from thaw.files import atomic_write, write_json
 from thaw.model.classifier_onnx import classifier_onnx
 from thaw.model.head_phase import HeadPhase, Trained, Trainer
@@ -45,8 +46,6 @@ def main(params: Params) -> None:
     The ONNX export is part of this stage because loading TensorFlow and the network again would
     take longer than training a head.
     """
-    gc.freeze()
-    gc.enable()
     classes, info = read_classes(IMAGES), BackboneInfo.open(BASE)
     features = open_features(params, info)
     state = {"seed": params.seed, "features": features.fingerprint}

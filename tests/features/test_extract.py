@@ -18,15 +18,11 @@ from PIL import Image
 from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.features import rows as rows_module
-from thaw.features.extract import Engine, write_array, write_nothing
+from thaw.features.extract import Engine, write_array
+from thaw.features.fingerprint import check_fingerprint, write_nothing
 from thaw.features.graph import Graph
 from thaw.features.rows import Row, read_listing, shards
-from thaw.features.stored import (
-    ACTIVATIONS_FILE,
-    EMBEDDINGS_FILE,
-    Features,
-    check_fingerprint,
-)
+from thaw.features.stored import ACTIVATIONS_FILE, EMBEDDINGS_FILE, Features
 from thaw.images import decode
 from thaw.model.freeze import backbone_info
 from thaw.model.network import as_graph, pool

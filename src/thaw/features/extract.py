@@ -97,11 +97,3 @@ def _started(
     for current, _ in pairwise(chain(map(start, shards(rows)), [None])):
         assert current
         yield current
-
-
-def write_nothing(folder: Path, fingerprint: dict[str, Any]) -> None:
-    """Write a folder of activations for a base that is frozen entirely: a file that says so."""
-    with atomic_write(folder) as temporary:
-        temporary.mkdir()
-        why = {"activations": "none: the entire base is frozen, so training needs embeddings only"}
-        write_json(temporary / "fingerprint.json", fingerprint | why)

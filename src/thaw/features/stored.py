@@ -7,30 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thaw.errors import ThawError
+from thaw.features.fingerprint import check_fingerprint, read_fingerprint
 from thaw.features.rows import read_listing
-from thaw.files import damage_explained, read_json
+from thaw.files import damage_explained
 
 # Rows of embeddings and activations to train on, and to choose the best epoch on: int (N,), (M,).
 ChosenRows = tuple[np.ndarray, np.ndarray]
 
 EMBEDDINGS_FILE, ACTIVATIONS_FILE = "embeddings.npy", "activations.npy"
-
-
-def check_fingerprint(expected: dict[str, Any], found: dict[str, Any], source: str) -> None:
-    """Raise ThawError unless `found`, read from `source`, has the values of `expected`."""
-    different = [key for key in expected if expected[key] != found.get(key)]
-    if different:
-        detail = ", ".join(f"{key} {found.get(key)!r}, not {expected[key]!r}" for key in different)
-        raise ThawError(
-            f"{source} must match the network that uses it, but has {detail}: run `dvc repro` so "
-            "that every stage runs with the same params"
-        )
-
-
-def read_fingerprint(folder: Path) -> dict[str, Any]:
-    """Read the fingerprint of embeddings or activations; see `BackboneInfo`."""
-    return read_json(folder / "fingerprint.json", ["image_size", "resize"])
 
 
 @dataclass(frozen=True)

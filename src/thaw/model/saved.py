@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from thaw.features.stored import check_fingerprint
+from thaw.features.fingerprint import check_fingerprint
 from thaw.files import read_json
 from thaw.model.base import load_base
 from thaw.model.freeze import backbone_info, freeze

@@ -13,9 +13,10 @@ import tensorflow as tf
 from thaw.errors import ThawError
 from thaw.features.adam_head import batch_orders
 from thaw.features.embedded import class_indices
+from thaw.features.fingerprint import check_fingerprint
 from thaw.features.head import DenseHead
 from thaw.features.progress import read_progress, write_arrays, write_progress
-from thaw.features.stored import ChosenRows, check_fingerprint
+from thaw.features.stored import ChosenRows
 from thaw.model.checkpoint import Checkpointer, restore, values
 from thaw.model.epoch_report import tensorboard_folder
 from thaw.model.freeze import trainable_parameters
