@@ -10,9 +10,9 @@ from thaw.experiments.cross_validation import (
     cross_validate,
     solved,
     trained,
-    write_nothing,
     write_results,
 )
+from thaw.experiments.out_of_fold import write_nothing
 from thaw.features.adam_head import AdamSettings
 from thaw.features.embedded import Embedded
 from thaw.features.stored import read_embeddings

@@ -11,12 +11,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.data.tables import read_classes
-from thaw.experiments.cross_validation import (
-    Predict,
-    cross_validate_training,
-    write_nothing,
-    write_results,
-)
+from thaw.experiments.out_of_fold import write_nothing
 from thaw.features.backbone_info import BackboneInfo
 from thaw.features.fingerprint import check_fingerprint
 from thaw.features.stored import ChosenRows, Features
@@ -116,6 +111,8 @@ def cross_validate(
     if not params.crossval.full:
         write_nothing(FULL_OUT_OF_FOLD, FULL_CROSSVAL, classes)
         return
+    # Imported here because loading scikit-learn takes about as long as training a head.
+    from thaw.experiments.cross_validation import Predict, cross_validate_training, write_results
 
     def train_without(fold: int, chosen: ChosenRows) -> Predict:
         return trainer.run(chosen, f"fold-{fold}").predict

@@ -13,8 +13,8 @@ from thaw.experiments.cross_validation import (
     solved,
     summary,
     trained,
-    write_out_of_fold,
 )
+from thaw.experiments.out_of_fold import write_out_of_fold
 from thaw.features.adam_head import AdamSettings
 from thaw.features.embedded import Embedded
 

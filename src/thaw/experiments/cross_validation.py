@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from thaw.evaluate.metrics import accuracy, loss, per_class, ranking
+from thaw.experiments.out_of_fold import write_out_of_fold
 from thaw.features.adam_head import AdamSettings, train_head
 from thaw.features.embedded import Embedded, class_indices
 from thaw.features.head import DenseHead
 from thaw.features.linear_head import solve
 from thaw.features.stored import ChosenRows
-from thaw.files import atomic_write, write_json
+from thaw.files import write_json
 
 METRICS = ("accuracy", "loss", "roc_auc", "f1")  # as in metrics/eval.json
 
@@ -121,25 +122,3 @@ def write_results(
     write_out_of_fold(table, images, probabilities, classes)
     truth, fold = class_indices(images["label"], classes), images["fold"].to_numpy()
     write_json(metrics, training | summary(truth, fold, probabilities, classes))
-
-
-def write_nothing(table: Path, metrics: Path, classes: Sequence[str]) -> None:
-    """Write a table without rows and metrics of no image: cross-validation was not asked for."""
-    images = pd.DataFrame(columns=["name", "label", "fold"])
-    write_out_of_fold(table, images, np.empty((0, len(classes))), classes)
-    write_json(metrics, {"n": 0})
-
-
-def write_out_of_fold(
-    path: Path, images: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str]
-) -> None:
-    """Write columns name, label, fold, predicted, and p_<class> for each class.
-
-    images: columns name, label and fold.
-    """
-    table = images[["name", "label", "fold"]].reset_index(drop=True)
-    table["predicted"] = np.array(classes, dtype=object)[probabilities.argmax(axis=1)]
-    names = [f"p_{name}" for name in classes]
-    table = table.join(pd.DataFrame(probabilities, columns=names))
-    with atomic_write(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,12 +1,16 @@
 """Solve a linear head on embeddings: logistic regression with a cross-validated strength."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from thaw.errors import ThawError
 from thaw.features.embedded import Embedded, log_losses
 from thaw.features.head import DenseHead
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = tuple(10.0**n for n in range(-4, 3))  # C: the weight of the data against the L2 penalty
 
@@ -62,7 +66,10 @@ def _losses_left_out(rest: Embedded, held_out: Embedded) -> np.ndarray:
     return losses
 
 
-def _model(strength: float) -> LogisticRegression:
+def _model(strength: float) -> "LogisticRegression":
+    # Imported here because loading scikit-learn takes longer than training a head with Adam.
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=strength, warm_start=True, max_iter=10_000)
 
 
