@@ -22,11 +22,7 @@ def main(params: Params) -> None:
         if split[row["name"]] == "test"
     )
     chosen = choose(test, predictor.labels, params.evaluate.explain_per_class)
-    found = {
-        row["name"]: row
-        for row in read_rows(IMAGES, ["name", "label", "bytes"])
-        if row["name"] in chosen
-    }
+    found = {row["name"]: row for row in read_rows(IMAGES, ["name", "label", "bytes"], chosen)}
     write_explained(EXPLAIN, explain(predictor, [found[name] for name in chosen]))
 
 

@@ -44,9 +44,8 @@ def main(params: Params) -> None:
     test = read_predictions(PREDICTIONS).subset("test")
     draw_overview(PLOTS / "overview.png", metrics, test, tables)
     chosen = worst_mistakes(test, params.evaluate.mistakes)
-    names = {test.names[index] for index in chosen}
-    rows = read_rows(IMAGES, ["name", "bytes"])
-    images = {row["name"]: thumbnail(row["bytes"]) for row in rows if row["name"] in names}
+    rows = read_rows(IMAGES, ["name", "bytes"], {test.names[index] for index in chosen})
+    images = {row["name"]: thumbnail(row["bytes"]) for row in rows}
     draw_mistakes(PLOTS / "mistakes.png", test, chosen, images)
     draw_gradcam(PLOTS / "gradcam.png", read_explained(EXPLAIN))
 

@@ -22,9 +22,9 @@ class Network:
 
     Each image runs alone, so that no result depends on the other images; for one image several
     at once are faster than several as one batch, whose activations do not fit the cache.
-    requests: how many run at once, on one core each; one alone gets all cores. Raises ThawError if
-    the file is damaged, and if the processor has no bfloat16, because emulation is slower than
-    float32.
+    requests: how many run at once, on one core each: with more, OpenVINO divides sums among them,
+    and the last digits depend on their number. Raises ThawError if the file is damaged, and if the
+    processor has no bfloat16, because emulation is slower than float32.
     """
 
     def __init__(self, model: ov.Model | Path, precision: str, requests: int = 1) -> None:
@@ -39,9 +39,11 @@ class Network:
                 "bfloat16 needs a processor with bfloat16 instructions, and this one has none: set "
                 "compute.precision to float32 and run the pipeline again"
             )
-        hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
-        if requests > 1:
-            hints |= {"NUM_STREAMS": requests, "INFERENCE_NUM_THREADS": requests}
+        hints = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "NUM_STREAMS": requests,
+            "INFERENCE_NUM_THREADS": requests,
+        }
         self._compiled = core.compile_model(model, "CPU", hints)
         self._pool = ThreadPoolExecutor(requests + 1)  # one more, for the time between two runs
 

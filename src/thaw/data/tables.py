@@ -6,7 +6,7 @@ What reads them raises ThawError if a file is missing or damaged.
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,23 @@ def _opened(path: str | Path, columns: Iterable[str] = ()) -> Iterator[pq.Parque
         yield table
 
 
-def read_rows(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table in order. One row group is in memory at a time."""
+def read_rows(
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    names: Collection[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table, or those of `names`, in order.
+
+    One row group is in memory at a time; one without any of `names` is not read.
+    """
     with _opened(path, columns or ()) as table:
         for index in range(table.num_row_groups):  # iter_batches would buffer the entire file
-            yield from table.read_row_group(index, columns).to_pylist()
+            if names is None:
+                yield from table.read_row_group(index, columns).to_pylist()
+                continue
+            here = table.read_row_group(index, ["name"])["name"].to_pylist()
+            if chosen := [at for at, name in enumerate(here) if name in names]:
+                yield from table.read_row_group(index, columns).take(chosen).to_pylist()
 
 
 def count_rows(path: str | Path) -> int:

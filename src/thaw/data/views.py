@@ -69,7 +69,7 @@ def write_views(
     classes = read_classes(images_path)
     counts = views_per_class(settings.augment, classes)
     columns = ["name", "label", "bytes", "sha256"]
-    rows = (row for row in read_rows(images_path, columns) if row["name"] in train)
+    rows = read_rows(images_path, columns, train if any(counts.values()) else ())
     items = ((row, counts[row["label"]]) for row in rows if counts[row["label"]])
     made = map_shards(partial(make_views, settings=settings), items, SHARD_SIZE, workers)
     bar = tqdm(made, desc="augmenting", unit="view", disable=None)
@@ -94,19 +94,17 @@ def showcase(
         ranked += [(rank, label, name) for rank, (_, name) in enumerate(sorted(queue))]
     chosen = {name: label for _, label, name in sorted(ranked)[:count]}
     shown: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
-    for row in read_rows(images_path, ["name", "bytes"]):
-        if row["name"] in chosen:
-            image = decode(row["bytes"], settings.image_size, settings.resize)
-            shown[row["name"]].append(image)
-    for row in read_rows(views):
-        if row["name"] in chosen and row["k"] <= each:
+    for row in read_rows(images_path, ["name", "bytes"], chosen):
+        image = decode(row["bytes"], settings.image_size, settings.resize)
+        shown[row["name"]].append(image)
+    for row in read_rows(views, names=chosen):
+        if row["k"] <= each:
             shown[row["name"]].append(decode(row["bytes"], settings.image_size))
     return [(chosen[name], images) for name, images in shown.items()]
 
 
 def _by_class(images_path: Path, train: Collection[str]) -> dict[str, list[tuple[str, str]]]:
     queues: dict[str, list[tuple[str, str]]] = {label: [] for label in read_classes(images_path)}
-    for row in read_rows(images_path, ["name", "label", "sha256"]):
-        if row["name"] in train:
-            queues[row["label"]].append((row["sha256"], row["name"]))
+    for row in read_rows(images_path, ["name", "label", "sha256"], train):
+        queues[row["label"]].append((row["sha256"], row["name"]))
     return queues

@@ -236,8 +236,8 @@ def _answer(found: Predictions, index: int) -> tuple[str, float]:
 
 def _thumbnails(experiment: Experiment, names: set[str]) -> dict[str, str]:
     """The images as JPEG in data URIs, by name."""
-    rows = read_rows(experiment.cached(IMAGES), ["name", "bytes"])
-    return {row["name"]: _jpeg(thumbnail(row["bytes"])) for row in rows if row["name"] in names}
+    rows = read_rows(experiment.cached(IMAGES), ["name", "bytes"], names)
+    return {row["name"]: _jpeg(thumbnail(row["bytes"])) for row in rows}
 
 
 def _jpeg(pixels: np.ndarray) -> str:
