@@ -12,9 +12,10 @@ from PIL import Image
 from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.evaluate.predictions import predict
+from thaw.features.head import DenseHead
 from thaw.image_limits import UnusableImage
-from thaw.model.network import build_classifier, build_head
-from thaw.model.to_onnx import write_onnx
+from thaw.model.classifier_onnx import classifier_onnx
+from thaw.model.to_onnx import base_to_onnx
 from thaw.sample.generate import draw, encode
 from thaw.serving.predictor import AHEAD, Predictor
 
@@ -37,11 +38,8 @@ def bundle(tmp_path_factory):
     changes = {"image_size": SIDE, "alpha": 0.25, "weights": "sample"}
     base = MOBILENET.model_copy(update=changes)
     parts = seeded_split(base, "all", "average", seed=4)
-    model = build_classifier(
-        parts.base, "MobileNetV2", "average", build_head(parts.embedding_size, [], 0.0, 2)
-    )
-    write_onnx(folder / "classifier.onnx", model, "average")
-    onnx = (folder / "classifier.onnx").read_bytes()
+    head = DenseHead.initial([parts.embedding_size, 2], seed=4)
+    onnx = classifier_onnx(base_to_onnx(parts.base, "MobileNetV2"), head, "average")
     manifest = {"precision": "float32", "image_size": SIDE}
     write_bundle(folder / "bundle", onnx, ["Cat", "Dog"], manifest)
     return folder / "bundle"
