@@ -45,6 +45,8 @@ class Network:
             "INFERENCE_NUM_THREADS": requests,
         }
         self._compiled = core.compile_model(model, "CPU", hints)
+        # Two threads that are the first to read an array in OpenVINO wait for each other for ever.
+        _ = ov.Tensor(np.zeros(1, np.uint8)).data
         self._pool = ThreadPoolExecutor(requests + 1)  # one more, for the time between two runs
 
     def infer(self, image: np.ndarray) -> Any:

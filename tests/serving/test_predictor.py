@@ -104,3 +104,23 @@ def test_evaluation_names_the_image_that_cannot_be_decoded(bundle, encoded):
     split = {row["name"]: "test" for row in rows}
     with pytest.raises(ThawError, match=r"^3\.jpg: an image must be .* truncated"):
         predict(Predictor(bundle, 2), rows, split)
+
+
+AT_ONCE = """
+import sys
+from thaw.serving.predictor import Predictor
+
+sys.setswitchinterval(1e-6)
+image = open("image.png", "rb").read()
+print(len(list(Predictor("bundle", requests=2).predict_each([image] * 8))))
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_the_first_images_of_a_process_do_not_wait_for_each_other(bundle, encoded, attempt):
+    (bundle.parent / "image.png").write_bytes(encoded[0])
+    command = [sys.executable, "-c", AT_ONCE]
+    found = subprocess.run(
+        command, cwd=bundle.parent, capture_output=True, check=True, timeout=60, text=True
+    )
+    assert found.stdout == "8\n"
