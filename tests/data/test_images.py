@@ -171,3 +171,17 @@ def test_tables_round_trip_with_the_same_bytes(tmp_path):
     assert read_classes(tmp_path / "a") == ["zebra", "ant"]
     write_table(tmp_path / "none", schema, iter([]), ["ant"])
     assert list(read_rows(tmp_path / "none")) == []
+
+
+def test_the_rows_of_some_names_are_read_in_the_order_of_the_table(tmp_path):
+    schema = pa.schema([("name", pa.string()), ("bytes", pa.binary())])
+    rows = [{"name": f"{n}", "bytes": bytes([n % 256])} for n in range(600)]
+    write_table(tmp_path / "table", schema, iter(rows), ["ant"])
+    assert list(read_rows(tmp_path / "table", names=["599", "unknown", "3"])) == [
+        rows[3],
+        rows[599],
+    ]
+    assert list(read_rows(tmp_path / "table", ["bytes"], {"300"})) == [
+        {"bytes": rows[300]["bytes"]}
+    ]
+    assert list(read_rows(tmp_path / "table", names=())) == []
