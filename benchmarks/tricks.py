@@ -29,6 +29,7 @@ TRICKS: dict[str, tuple[str, dict[str, str]]] = {  # name: files, code with the 
         "s*/**/*.py",  # of stages and src
         {"\ngc.disable()": "\n", "    gc.freeze()\n    gc.enable()\n": ""},
     ),
+    "leaving at once": ("stages/train.py", {"    leave()\n": ""}),
 }
 
 

@@ -17,7 +17,7 @@ from thaw.model.network import as_graph
 from thaw.model.to_onnx import base_to_onnx
 from thaw.params import Params
 from thaw.paths import BASE, BASE_ONNX
-from thaw.stage import run
+from thaw.stage import leave, run
 
 
 def main(params: Params) -> None:
@@ -32,3 +32,4 @@ def main(params: Params) -> None:
 
 if __name__ == "__main__":
     run("base", main)
+    leave()

@@ -32,7 +32,7 @@ from thaw.paths import (
     TRAIN,
     WEIGHTS,
 )
-from thaw.stage import checkpoint_dir, run
+from thaw.stage import checkpoint_dir, leave, run
 
 
 def main(params: Params) -> None:
@@ -125,3 +125,4 @@ def cross_validate(
 
 if __name__ == "__main__":
     run("train", main)
+    leave()
