@@ -4,6 +4,8 @@ import gc
 
 gc.disable()  # until `run`: what the imports create stays
 
+from contextlib import closing
+
 from thaw.features.extract import Engine, write_array
 from thaw.features.graph import Graph
 from thaw.features.rows import Rows
@@ -21,9 +23,10 @@ def main(params: Params) -> None:
         params.base.resize, compute.precision, compute.cache_dtype, pooling=pooling
     )
     checkpoint = checkpoint_dir("embed", fingerprint | {"max_cpu_isa": compute.max_cpu_isa})
-    engine = Engine(graph.embedder(pooling), compute.precision, compute.cache_dtype)
     rows = Rows(IMAGES, SPLIT, VIEWS)
-    write_array(EMBEDDINGS / EMBEDDINGS_FILE, rows, engine, fingerprint, checkpoint)
+    network = graph.embedder(pooling)
+    with closing(Engine(network, compute.precision, compute.cache_dtype)) as engine:
+        write_array(EMBEDDINGS / EMBEDDINGS_FILE, rows, engine, fingerprint, checkpoint)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import gc
 
 gc.disable()  # until `run`: what the imports create stays
 
+from contextlib import closing
 from typing import Any
 
 from thaw.features.backbone_info import BackboneInfo
@@ -36,9 +37,9 @@ def extract(cut: int, compute: Compute, fingerprint: dict[str, Any]) -> None:
 
     checkpoint = checkpoint_dir("features", fingerprint | {"max_cpu_isa": compute.max_cpu_isa})
     dtype = compute.cache_dtype if cut > 1 else "uint8"  # at 0 and 1 the images themselves
-    engine = Engine(Graph.open(BASE).prefix(cut), compute.precision, dtype)
     rows = Rows(IMAGES, SPLIT, VIEWS)
-    write_array(FEATURES / ACTIVATIONS_FILE, rows, engine, fingerprint, checkpoint)
+    with closing(Engine(Graph.open(BASE).prefix(cut), compute.precision, dtype)) as engine:
+        write_array(FEATURES / ACTIVATIONS_FILE, rows, engine, fingerprint, checkpoint)
 
 
 if __name__ == "__main__":

@@ -111,9 +111,10 @@ def train_head(
         losses |= {f"val_{name}": value for name, value in judge(head, val).items()}
         if progress.add(PHASE, losses):
             best = head.copy()
+            if checkpoint:
+                write_arrays(progress.best(checkpoint), best.weights)
         progress.finish(PHASE, settings.epochs, settings.patience)
         if checkpoint:
-            write_arrays(progress.best(checkpoint), best.weights)
             steps = np.array(optimiser.steps)
             latest = [*head.weights, *optimiser.first, *optimiser.second, steps]
             write_arrays(progress.latest(checkpoint), latest)

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -62,13 +61,13 @@ def write_array(
     """Write a folder with an array, as `path`, rows.csv and fingerprint.json.
 
     The array holds the output of `engine` for each row; the next shard is read and run while one
-    is written. Closes `engine`. The fingerprint gets the digest of the rows. checkpoint: a
-    directory from which an interrupted run resumes; removed at the end. Raises ThawError if a
-    value does not fit the stored dtype.
+    is written. The fingerprint gets the digest of the rows. checkpoint: a directory from which an
+    interrupted run resumes; removed at the end. Raises ThawError if a value does not fit the
+    stored dtype.
     """
     array = ArrayFile(checkpoint / path.name, (len(rows), *engine.shape), engine.dtype)
     listings, digest = [], ""
-    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress, closing(engine):
+    with tqdm(total=len(rows), desc=path.parent.name, unit="row") as progress:
         for shard, values in _started(rows, array, engine, fingerprint):
             if values is not None:
                 array.write(shard, np.stack(list(values)))

@@ -22,10 +22,11 @@ def build_trained(params: Params, best: Path, weights: Path) -> keras.Model:
     keras.utils.set_random_seed(params.seed)
     base = load_base(params.base)
     expected = {"weights": backbone_info(base).weights, "pooling": params.train.pooling}
-    check_fingerprint(expected, read_json(best, ["features"])["features"], str(best))
+    result = read_json(best, ["features", "freeze_till"])
+    check_fingerprint(expected, result["features"], str(best))
     trained, of_base = read_weights(weights)
     for weight in base.weights if of_base else ():
         weight.assign(of_base[weight.path])
-    freeze(base, read_json(best, ["freeze_till"])["freeze_till"])
+    freeze(base, result["freeze_till"])
     head = head_like(trained, params.train.dropout)
     return build_classifier(base, params.base.name, params.train.pooling, head)

@@ -1,7 +1,7 @@
 """Run a bundle: decode → probabilities and heatmaps."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice, pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from thaw.bundle import MODEL, check_bundle, read_labels
 from thaw.image_limits import UnusableImage
 from thaw.images import decode
+from thaw.parallel import batched
 from thaw.runtime import Network
 
 MAX_MEGAPIXELS = 50.0  # of a bundle that does not say
@@ -50,8 +51,7 @@ class Predictor:
         An image that cannot be decoded gives its error instead. Images are read and run ahead, at
         most twice AHEAD; the values are those of `decode` and `predict`.
         """
-        iterator = iter(encoded)
-        blocks = iter(lambda: list(islice(iterator, AHEAD)), [])
+        blocks = batched(encoded, AHEAD)
         started = (self._network.start(self._decode_and_run, block) for block in blocks)
         for answers, _ in pairwise(chain(started, [()])):
             yield from answers
