@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.data.tables import read_classes
-from thaw.experiments.out_of_fold import write_nothing
+from thaw.experiments.out_of_fold import write_nothing, write_out_of_fold
 from thaw.features.backbone_info import BackboneInfo
 from thaw.features.fingerprint import check_fingerprint
 from thaw.features.stored import ChosenRows, Features
@@ -54,7 +54,7 @@ def main(params: Params) -> None:
     with atomic_write(CLASSIFIER) as temporary:
         base = trained.base_onnx()
         temporary.write_bytes(classifier_onnx(base, trained.head, params.train.pooling))
-    write_result(trained, info, params.train.freeze_till, features)
+    write_result(trained, info, params, features, classes)
     cross_validate(params, trainer, features, classes)
     shutil.rmtree(checkpoint)
 
@@ -88,10 +88,14 @@ def open_features(params: Params, info: BackboneInfo) -> Features:
 
 
 def write_result(
-    trained: Trained, info: BackboneInfo, freeze_till: int | str, features: Features
+    trained: Trained, info: BackboneInfo, params: Params, features: Features, classes: list[str]
 ) -> None:
-    """Write history.csv, one row per epoch, and best.json about the best epoch."""
-    progress = trained.progress
+    """Write history.csv, one row per epoch, best.json about the best epoch, and val.csv.
+
+    If the tail was trained also embeddings.npy: those of all images, that is of the rows with view
+    0, in their order, by the network that was trained.
+    """
+    progress, rows, freeze_till = trained.progress, features.rows, params.train.freeze_till
     with atomic_write(TRAIN) as temporary:
         temporary.mkdir()
         pd.DataFrame(progress.history).to_csv(temporary / "history.csv", index=False)
@@ -102,6 +106,13 @@ def write_result(
             "features": features.fingerprint,
         }
         write_json(temporary / "best.json", best)
+        images = np.flatnonzero(rows["view"] == 0)
+        embeddings = trained.embed(images)
+        if features.activations is not None:
+            np.save(temporary / "embeddings.npy", embeddings.astype(params.compute.cache_dtype))
+        is_val = (rows["split"].iloc[images] == "val").to_numpy()
+        probabilities = trained.head.probabilities(embeddings[is_val])
+        write_out_of_fold(temporary / "val.csv", rows.iloc[images[is_val]], probabilities, classes)
 
 
 def cross_validate(

@@ -16,6 +16,10 @@ MOST_SHOWN = 200  # characters of a value
 _CHARACTER = r"[^\p{Cc}\p{Zl}\p{Zp}]"
 ONE_LINE = rf"^{_CHARACTER}*[^\s\p{{Cc}}]{_CHARACTER}*$"
 SHA256 = "^[0-9A-Fa-f]{64}$"
+_SHARE = r"(0?\.[0-9]+|1(\.0*)?)"
+AIM = rf"^(accuracy|f1|costs|(precision|recall)>={_SHARE} of {_CHARACTER}+)$"
+ABSTAIN = f"^accuracy>={_SHARE}$"
+COST = f"^{_CHARACTER}+→{_CHARACTER}+$"
 
 # Pydantic's types, and the patterns, in usual words.
 TYPE_NAMES = {
@@ -28,7 +32,14 @@ TYPE_NAMES = {
     "string_unicode": "text",
     "bool_type": "true or false",
 }
-PATTERN_NAMES = {ONE_LINE: "text in one line", SHA256: "64 hexadecimal digits"}
+PATTERN_NAMES = {
+    ONE_LINE: "text in one line",
+    SHA256: "64 hexadecimal digits",
+    AIM: "accuracy, f1, costs, or precision>= or recall>= a share of a class, such as "
+    "recall>=0.99 of Cat",
+    ABSTAIN: "accuracy>= a share, such as accuracy>=0.99",
+    COST: "two classes with an arrow, such as Cat→Dog",
+}
 
 
 def explain(errors: Sequence["ErrorDetails"], values: Any, model: type[BaseModel]) -> list[str]:

@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import Node
 
 from thaw.backbones import BACKBONES, count_layers
 from thaw.errors import ThawError
-from thaw.param_errors import ONE_LINE, SHA256, explain, shown
+from thaw.param_errors import ABSTAIN, AIM, COST, ONE_LINE, SHA256, explain, shown
 
 WEIGHT_KINDS = ("sample", "imagenet", "none")  # base.weights that are not a file
 SAMPLE_BASE = ("MobileNetV2", 0.25)  # name and alpha that the weights of the sample fit
@@ -282,9 +282,33 @@ class Compute(Section):
         return self
 
 
+class Decision(Section):
+    """How the bundle's probabilities become an answer."""
+
+    # what the threshold, or the costs of more than two classes, are for
+    aim: Annotated[str, Field(pattern=AIM, max_length=4096)]
+    # of an error, as "true class→answer"; those that are not named cost 1
+    costs: dict[
+        Annotated[str, Field(pattern=COST, max_length=4096)],
+        Annotated[float, Field(ge=0, le=1e9)],
+    ]
+    # the share that is left to a person, the least certain, or the accuracy of the rest
+    abstain: Annotated[float, Field(ge=0, lt=1)] | Annotated[str, Field(pattern=ABSTAIN)]
+
+    @model_validator(mode="after")
+    def _costs_are_used(self) -> Self:
+        rule = "decision.costs must name costs for decision.aim costs, and be empty, {}, otherwise"
+        is_wrong = bool(self.costs) != (self.aim == "costs")
+        _raise_if_any(
+            [f"{rule}, but is {shown(self.costs)} for {shown(self.aim)}"] if is_wrong else []
+        )
+        return self
+
+
 class Export(Section):
     """The bundle."""
 
+    calibrate: bool  # the temperature of its probabilities
     tta_flip: bool  # average over each image and its flip; twice the compute
 
 
@@ -307,6 +331,7 @@ class Params(Section):
     train: Train
     crossval: Crossval
     compute: Compute
+    decision: Decision
     export: Export
     evaluate: Evaluate
 

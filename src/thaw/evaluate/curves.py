@@ -6,18 +6,28 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from thaw.evaluate.calibration import reliability
+from thaw.decision import DecisionRule
+from thaw.evaluate.calibration import reliability, with_temperature
+from thaw.evaluate.decision_rule import risk_coverage
 from thaw.evaluate.metrics import per_class, positives
 from thaw.evaluate.predictions import Predictions
 
+MOST_POINTS = 200  # of the risk–coverage curve, more than a plot resolves
 
-def tables(test: Predictions, bins: int) -> dict[str, pd.DataFrame]:
-    """All tables of the test predictions, by name; bins: of the reliability diagram."""
+
+def tables(
+    test: Predictions, bins: int, temperature: float, rule: DecisionRule
+) -> dict[str, pd.DataFrame]:
+    """All tables of the test predictions, by name.
+
+    bins: of the reliability diagram. temperature, rule: of the bundle.
+    """
     return {
         "roc": roc(test),
         "precision_recall": precision_recall(test),
         "confusion": confusion(test),
-        "calibration": calibration(test, bins),
+        "calibration": calibration(test, bins, temperature),
+        "risk_coverage": risk_coverage(rule, test).iloc[_evenly(len(test.truth))],
         "per_class": class_table(test),
     }
 
@@ -55,10 +65,23 @@ def confusion(test: Predictions) -> pd.DataFrame:
     return table.sort_values(["actual", "predicted"], ignore_index=True)
 
 
-def calibration(test: Predictions, bins: int) -> pd.DataFrame:
-    """Columns lower, upper, count, confidence, accuracy: the non-empty bins, by confidence."""
-    table = pd.DataFrame(vars(reliability(test.probabilities, test.truth, bins)))
-    return table[table["count"] > 0].reset_index(drop=True)
+def calibration(test: Predictions, bins: int, temperature: float) -> pd.DataFrame:
+    """The non-empty bins of the reliability diagram, by confidence, after and before calibration.
+
+    Columns calibration, lower, upper, count, confidence, accuracy.
+    """
+    before = with_temperature(test.probabilities, 1 / temperature)
+    found = []
+    for when, probabilities in (("after", test.probabilities), ("before", before)):
+        table = pd.DataFrame(vars(reliability(probabilities, test.truth, bins)))
+        table.insert(0, "calibration", when)
+        found.append(table[table["count"] > 0])
+    return pd.concat(found, ignore_index=True)
+
+
+def _evenly(count: int) -> np.ndarray:
+    """Indices of at most MOST_POINTS of `count` rows, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, MOST_POINTS).round().astype(int))
 
 
 def class_table(test: Predictions) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from thaw.evaluate.calibration import expected_calibration_error
+from thaw.evaluate.calibration import TINY, expected_calibration_error
 from thaw.evaluate.predictions import Predictions
 
 Metrics = Iterator[tuple[str, Any]]
@@ -18,19 +18,17 @@ HEADLINE = (
     *("accuracy", "accuracy_low", "accuracy_high", "val_accuracy", "loss"),
     *("roc_auc", "f1", "ece", "n"),
 )  # of metrics/eval.json, as many as `dvc metrics show` fits in 120 columns; the rest are details
-TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
 
 
 def evaluate(val: Predictions, test: Predictions, bins: int) -> Metrics:
     """All metrics that depend on predictions.
 
-    All are on `test`, except threshold and val_accuracy. No choice uses `test`.
+    All are on `test`, except val_accuracy. No choice uses `test`.
     """
     yield from accuracy(test.truth, test.probabilities)
     yield from loss(test.truth, test.probabilities)
     yield from ranking(test.truth, test.probabilities)
     yield "ece", expected_calibration_error(test.probabilities, test.truth, bins)
-    yield from thresholding(val, test)
     yield from per_class(test.truth, test.probabilities, test.labels)
     yield "n", len(test.truth)
     yield "val_accuracy", float(np.mean(val.predicted == val.truth))
@@ -62,35 +60,6 @@ def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
 def positives(classes: int) -> list[int]:
     """The classes that have a curve: the second of two, or all of more than two."""
     return [1] if classes == 2 else list(range(classes))
-
-
-def thresholding(val: Predictions, test: Predictions) -> Metrics:
-    """The best threshold on val and test accuracy at it; None for more than two classes."""
-    if len(val.labels) != 2:
-        yield from (("threshold", None), ("accuracy_at_threshold", None))
-        return
-    threshold = best_threshold(val.truth, val.probabilities[:, 1])
-    second = test.probabilities[:, 1].astype(np.float64) > threshold
-    yield "threshold", threshold
-    yield "accuracy_at_threshold", float(np.mean(second == test.truth))
-
-
-def best_threshold(truth: np.ndarray, scores: np.ndarray) -> float:
-    """The threshold with the highest accuracy if scores above it predict class 1.
-
-    truth: 0 or 1, (N,); scores: probabilities of class 1, (N,). The candidates are the midpoints
-    between consecutive values of 0, the scores and 1, and 1 itself, at which nothing is predicted
-    as class 1. Of equally accurate candidates, the one closest to 0.5 is returned.
-    """
-    scores = scores.astype(np.float64)
-    order = np.argsort(scores, kind="stable")
-    ends = np.unique(np.concatenate([[0.0], scores, [1.0]]))
-    candidates = np.append((ends[:-1] + ends[1:]) / 2, 1.0)
-    below = np.searchsorted(scores[order], candidates, side="right")
-    ones_up_to = np.concatenate([[0], np.cumsum(truth[order])])
-    correct = (below - ones_up_to[below]) + (ones_up_to[-1] - ones_up_to[below])
-    best = candidates[correct == correct.max()]
-    return float(best[np.argmin(np.abs(best - 0.5))])
 
 
 def per_class(truth: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> Metrics:

@@ -17,6 +17,22 @@ HELD_OUT = ("val", "test")
 COLUMNS = ["name", "label", "split", "predicted"]
 
 
+class Answer(Protocol):
+    """What the bundle says of an image, or of N images, with one more axis in front; float32."""
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(C,)."""
+
+    @property
+    def heatmaps(self) -> np.ndarray:
+        """(C, h, w), not negative."""
+
+    @property
+    def unknown_score(self) -> np.ndarray:
+        """(), the larger, the stranger; NaN from a bundle without."""
+
+
 class Predictor(Protocol):
     """The interface to a bundle. Passed in, because this package must not import serving."""
 
@@ -25,13 +41,11 @@ class Predictor(Protocol):
     def decode(self, data: bytes) -> np.ndarray:
         """Encoded image → uint8 RGB (S, S, 3)."""
 
-    def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (N, S, S, 3) → probabilities (N, C) and heatmaps (N, C, h, w), float32."""
+    def predict(self, images: np.ndarray) -> Answer:
+        """Answers to images, uint8 (N, S, S, 3), stacked."""
 
-    def predict_each(
-        self, encoded: Iterable[bytes]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray] | ThawError]:
-        """The same of each encoded image, in order, or the error of one that is not decoded."""
+    def predict_each(self, encoded: Iterable[bytes]) -> Iterator[Answer | ThawError]:
+        """The answer to each encoded image, in order, or the error of one that is not decoded."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class Predictions:
     split: np.ndarray  # str (N,), "val" or "test"
     truth: np.ndarray  # int64 (N,), indices into labels
     probabilities: np.ndarray  # float32 (N, C)
+    unknown_scores: np.ndarray | None = None  # float32 (N,); None from a bundle without
 
     @property
     def predicted(self) -> np.ndarray:
@@ -59,17 +74,20 @@ class Predictions:
                 f"{', '.join(missing)}: add images or raise split.{split}"
             )
         names = [name for name, chosen in zip(self.names, here, strict=True) if chosen]
-        return Predictions(
-            self.labels, names, self.split[here], self.truth[here], self.probabilities[here]
-        )
+        scores = None if self.unknown_scores is None else self.unknown_scores[here]
+        arrays = (self.split[here], self.truth[here], self.probabilities[here])
+        return Predictions(self.labels, names, *arrays, scores)
 
     def table(self) -> pd.DataFrame:
-        """Columns name, label, split, predicted, and p_<class> for each class."""
+        """Columns name, label, split, predicted, p_<class> for each class, and unknown_score."""
         labels = np.array(self.labels, dtype=object)
         values = (self.names, labels[self.truth], self.split, labels[self.predicted])
         table = pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
         classes = [f"p_{label}" for label in self.labels]
-        return table.join(pd.DataFrame(self.probabilities, columns=classes))
+        table = table.join(pd.DataFrame(self.probabilities, columns=classes))
+        if self.unknown_scores is not None:
+            table["unknown_score"] = self.unknown_scores
+        return table
 
 
 def predict(
@@ -83,7 +101,7 @@ def predict(
     """
     total = sum(part in HELD_OUT for part in split.values())
     names, truth = [], []
-    probabilities: list[np.ndarray] = []
+    answers: list[Answer] = []
 
     def encoded() -> Iterator[bytes]:
         for row in rows:
@@ -95,18 +113,21 @@ def predict(
     with tqdm(total=total, desc="evaluate", unit="image", mininterval=1) as progress:
         for answer in predictor.predict_each(encoded()):
             if isinstance(answer, ThawError):
-                raise ThawError(f"{names[len(probabilities)]}: {answer}")
-            probabilities.append(answer[0])
+                raise ThawError(f"{names[len(answers)]}: {answer}")
+            answers.append(answer)
             progress.update()
     if not names:
         raise ThawError("val and test must contain images, but are empty: add images")
-    joined = np.stack(probabilities)
-    finite = np.isfinite(joined).all(axis=1)
+    probabilities = np.stack([answer.probabilities for answer in answers])
+    finite = np.isfinite(probabilities).all(axis=1)
     if not finite.all():
         first = names[int(np.argmin(finite))]
         raise ThawError(f"probabilities must be finite, but those of {first} are not: train again")
+    scores = np.stack([answer.unknown_score for answer in answers])
     splits = np.array([split[name] for name in names], dtype=object)
-    return Predictions(list(predictor.labels), names, splits, np.array(truth), joined)
+    arrays = (splits, np.array(truth), probabilities)
+    known = None if np.isnan(scores).any() else scores
+    return Predictions(list(predictor.labels), names, *arrays, known)
 
 
 def index_of(label: str, labels: list[str]) -> int:
@@ -128,7 +149,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 def read_predictions(path: Path) -> Predictions:
     """Read a file that `write_predictions` wrote."""
     table = read_csv(path, dict.fromkeys(COLUMNS, str))
-    columns = list(table.columns[len(COLUMNS) :])
+    columns = [column for column in table.columns[len(COLUMNS) :] if column != "unknown_score"]
     labels = [column.removeprefix("p_") for column in columns]
     with damage_explained(path):
         return Predictions(
@@ -137,4 +158,18 @@ def read_predictions(path: Path) -> Predictions:
             table["split"].to_numpy(dtype=object),
             np.array([labels.index(label) for label in table["label"]], dtype=np.int64),
             table[columns].to_numpy(np.float32),
+            table["unknown_score"].to_numpy(np.float32) if "unknown_score" in table else None,
+        )
+
+
+def read_fold_predictions(path: Path, labels: list[str], split: str) -> Predictions:
+    """Read a table of `thaw.experiments.out_of_fold`. split: what its images are called."""
+    table = read_csv(path, {"name": str, "label": str, "fold": int, "predicted": str})
+    with damage_explained(path):
+        return Predictions(
+            labels,
+            list(table["name"]),
+            np.full(len(table), split, dtype=object),
+            np.array([index_of(label, labels) for label in table["label"]]),
+            table[[f"p_{label}" for label in labels]].to_numpy(np.float32),
         )

@@ -13,8 +13,10 @@ TABLES: dict[str, dict[str, type]] = {  # the columns of each
     "precision_recall": {"class": str, "recall": float, "precision": float},
     "confusion": {"actual": str, "predicted": str},
     "calibration": {
+        **{"calibration": str},
         **{"lower": float, "upper": float, "count": int, "confidence": float, "accuracy": float}
     },
+    "risk_coverage": {"coverage": float, "risk": float},
     "per_class": {"class": str, "precision": float, "recall": float, "f1": float, "support": int},
 }
 HISTORY: dict[str, type] = {

@@ -34,9 +34,13 @@ class Trained:
     head: DenseHead
     progress: Progress
     trainable_parameters: int
-    predict: Callable[[np.ndarray], np.ndarray]  # rows, int (N,) → probabilities (N, classes)
+    embed: Callable[[np.ndarray], np.ndarray]  # rows, int (N,) → what the head gets, (N, V)
     base_onnx: Callable[[], bytes]  # see `thaw.model.to_onnx.base_to_onnx`
     base_weights: dict[str, np.ndarray] = field(default_factory=dict)  # empty if it is frozen
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Rows, int (N,) → probabilities, float32 (N, classes)."""
+        return self.head.probabilities(self.embed(rows))
 
 
 class Trainer(Protocol):
@@ -66,11 +70,8 @@ class HeadPhase:
         board = tensorboard_folder() / name
         head, progress = self.train(chosen, self.checkpoint / name, board)
         log.info("best epoch: %d, validation loss %.4f", progress.best_epoch, progress.best_loss)
-
-        def predict(rows: np.ndarray) -> np.ndarray:
-            return head.probabilities(self.features.embeddings[rows])
-
-        return Trained(head, progress, head.parameters, predict, self.base.read_bytes)
+        embed = self.features.embeddings.__getitem__
+        return Trained(head, progress, head.parameters, embed, self.base.read_bytes)
 
     def train(
         self, chosen: ChosenRows, checkpoint: Path, board: Path

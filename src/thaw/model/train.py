@@ -141,7 +141,7 @@ class FineTuning:
             DenseHead(head.get_weights()),
             progress,
             trainable_parameters(model),
-            lambda rows: predict(model, inputs, rows, phase.settings.batch_size),
+            lambda rows: outputs(parts.tail, inputs, rows, phase.settings.batch_size),
             lambda: base_to_onnx(parts.base, self.base.name),
             {weight.path: np.asarray(weight) for weight in parts.base.weights},
         )
@@ -194,8 +194,8 @@ class FineTuning:
         return ArrayDataset(self._inputs(), rows, class_indices(labels, self.head_phase.classes))
 
 
-def predict(model: keras.Model, inputs: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """Probabilities of rows, int (N,), of the inputs; float32 (N, C)."""
+def outputs(model: keras.Model, inputs: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    """What the model makes of rows, int (N,), of the inputs; float32 (N, …)."""
     unlabelled = ArrayDataset(inputs, rows, np.zeros(len(rows), np.int64))
     return np.asarray(model.predict(batches(unlabelled, size), verbose=0))
 

@@ -1,12 +1,14 @@
-"""Run a bundle: decode → probabilities and heatmaps."""
+"""Run a bundle: decode → probabilities, heatmaps, and how strange the image is."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from thaw.bundle import MODEL, check_bundle, read_labels
+from thaw.decision import DecisionRule
 from thaw.image_limits import UnusableImage
 from thaw.images import decode
 from thaw.parallel import batched
@@ -16,13 +18,24 @@ MAX_MEGAPIXELS = 50.0  # of a bundle that does not say
 AHEAD = 32  # images that are started while those before them are answered
 
 
+class Answer(NamedTuple):
+    """What a bundle says of an image, or of N images, with one more axis in front; float32."""
+
+    probabilities: np.ndarray  # (C,)
+    heatmaps: np.ndarray  # (C, h, w), Grad-CAM, not negative
+    unknown_score: np.ndarray  # (), the larger, the stranger; NaN from a bundle without
+    embedding: np.ndarray  # (V,); empty from a bundle without
+
+
 class Predictor:
     """A bundle, checked against its hashes and compiled once.
 
     labels: class names, in the order of the outputs. image_size: width and height, pixels.
     resize: see thaw.images.decode. max_megapixels: of an image; larger ones are refused.
-    manifest: the content of manifest.json. requests: how many images run at once; the results do
-    not depend on it. Raises ThawError if the bundle is missing or damaged.
+    rule: how probabilities become an answer. unknown_limit: an image with a higher unknown score
+    shows none of the classes; infinite if the bundle has no score. manifest: the content of
+    manifest.json. requests: how many images run at once; the results do not depend on it. Raises
+    ThawError if the bundle is missing or damaged.
     """
 
     def __init__(self, bundle: str | Path = "models/bundle", requests: int = 1):
@@ -32,21 +45,20 @@ class Predictor:
         self.image_size: int = self.manifest["image_size"]
         self.resize: str = self.manifest.get("resize", "squash")
         self.max_megapixels: float = self.manifest.get("max_megapixels", MAX_MEGAPIXELS)
+        self.rule = DecisionRule.of(self.manifest)
+        self.unknown_limit: float = self.manifest.get("unknown", {}).get("limit", np.inf)
         self._network = Network(bundle / MODEL, self.manifest["precision"], requests)
 
     def decode(self, data: bytes) -> np.ndarray:
         """Encoded image → uint8 RGB (S, S, 3), decoded as in training. Raises UnusableImage."""
         return decode(data, self.image_size, self.resize, self.max_megapixels)
 
-    def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (N, S, S, 3) → probabilities (N, C) and Grad-CAM heatmaps (N, C, h, w), float32."""
-        probabilities, heatmaps = zip(*self._network.start(self._run, images), strict=True)
-        return np.stack(probabilities), np.stack(heatmaps)
+    def predict(self, images: np.ndarray) -> Answer:
+        """Answers to images, uint8 (N, S, S, 3), stacked."""
+        return Answer(*map(np.stack, zip(*self._network.start(self._run, images), strict=True)))
 
-    def predict_each(
-        self, encoded: Iterable[bytes]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray] | UnusableImage]:
-        """Yield probabilities (C,) and heatmaps (C, h, w) of each encoded image, in order.
+    def predict_each(self, encoded: Iterable[bytes]) -> Iterator[Answer | UnusableImage]:
+        """Yield the answer to each encoded image, in order.
 
         An image that cannot be decoded gives its error instead. Images are read and run ahead, at
         most twice AHEAD; the values are those of `decode` and `predict`.
@@ -56,11 +68,16 @@ class Predictor:
         for answers, _ in pairwise(chain(started, [()])):
             yield from answers
 
-    def _run(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        outputs = self._network.infer(image)
-        return outputs["probabilities"][0], outputs["heatmaps"][0]
+    def _run(self, image: np.ndarray) -> Answer:
+        found = {output.any_name: array[0] for output, array in self._network.infer(image).items()}
+        return Answer(
+            found["probabilities"],
+            found["heatmaps"],
+            found.get("unknown_score", np.float32(np.nan)),
+            found.get("embedding", np.empty(0, np.float32)),
+        )
 
-    def _decode_and_run(self, data: bytes) -> tuple[np.ndarray, np.ndarray] | UnusableImage:
+    def _decode_and_run(self, data: bytes) -> Answer | UnusableImage:
         try:
             return self._run(self.decode(data))
         except UnusableImage as error:
