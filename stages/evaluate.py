@@ -7,7 +7,8 @@ gc.disable()  # until `run`: what the imports create stays
 from thaw.bundle import check_unseen
 from thaw.data.tables import read_rows, read_split
 from thaw.evaluate.curves import tables
-from thaw.evaluate.metrics import HEADLINE, evaluate
+from thaw.evaluate.decision_rule import decision_metrics
+from thaw.evaluate.metrics import HEADLINE, calibration_report, evaluate
 from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables
 from thaw.files import write_json
@@ -28,10 +29,14 @@ def main(params: Params) -> None:
     predictions = predict(predictor, rows, split)
     write_predictions(PREDICTIONS, predictions)
     val, test, bins = predictions.subset("val"), predictions.subset("test"), params.evaluate.bins
-    write_tables(TABLES, tables(test, bins))
-    metrics = dict(evaluate(val, test, bins)) | {
-        key: predictor.manifest[key] for key in ("freeze_till", "trainable_parameters")
-    }
+    manifest, rule = predictor.manifest, predictor.rule
+    temperature = manifest.get("temperature", 1.0)
+    write_tables(TABLES, tables(test, bins, temperature, rule))
+    metrics = dict(evaluate(val, test, bins))
+    metrics |= {key: manifest[key] for key in ("freeze_till", "trainable_parameters")}
+    metrics["threshold"] = rule.threshold
+    metrics["calibration"] = dict(calibration_report(test, temperature, bins))
+    metrics["decision"] = dict(decision_metrics(rule, test))
     write_json(EVAL_METRICS, {key: metrics.pop(key) for key in HEADLINE})
     write_json(DETAILS, metrics)
 

@@ -8,9 +8,11 @@ import onnx
 
 from thaw.bundle import write_bundle
 from thaw.data.tables import read_classes, read_rows
+from thaw.experiments.fit_answers import fit_answers
 from thaw.features.fingerprint import check_fingerprint, read_fingerprint
 from thaw.features.rows import read_listing
 from thaw.files import damage_explained, read_json
+from thaw.model.temperature import divide_scores
 from thaw.model.tta_flip import with_tta_flip
 from thaw.params import Params
 from thaw.paths import BUNDLE, CLASSIFIER, EMBEDDINGS, IMAGES, TRAIN
@@ -22,9 +24,12 @@ def main(params: Params) -> None:
     best = read_json(TRAIN / "best.json", ["features", "freeze_till", "trainable_parameters"])
     embeddings = read_fingerprint(EMBEDDINGS)
     check_fingerprint(embeddings, best["features"], str(TRAIN / "best.json"))
+    classes = read_classes(IMAGES)
     with damage_explained(CLASSIFIER):
         model = CLASSIFIER.read_bytes()
         onnx.checker.check_model(model)
+    answers = fit_answers(classes, params.decision, params.export.calibrate)
+    model = divide_scores(model, answers.temperature)
     if params.export.tta_flip:
         model = with_tta_flip(model)
     manifest = {
@@ -39,7 +44,7 @@ def main(params: Params) -> None:
     seen = set(read_listing(EMBEDDINGS)["name"])
     rows = read_rows(IMAGES, ["name", "sha256"])
     hashes = [row["sha256"] for row in rows if row["name"] in seen]
-    write_bundle(BUNDLE, model, read_classes(IMAGES), manifest, hashes)
+    write_bundle(BUNDLE, model, classes, manifest | answers.manifest(params.decision.aim), hashes)
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def _choose_threshold(fitting: Predictions, aim: str, costs: Mapping[str, float]
     candidates = np.append((ends[:-1] + ends[1:]) / 2, 1.0)
     below = np.searchsorted(scores[order], candidates, side="right")
     ones = np.concatenate([[0], np.cumsum(truth[order])])[below]
-    # counts[true class, answer], each over the candidates
-    counts = np.array([[below - ones, (truth == 0).sum() - below + ones], [ones, truth.sum() - ones]])
+    firsts = np.array([below - ones, ones])  # answered with the first class, by true class
+    counts = np.stack([firsts, np.bincount(truth, minlength=2)[:, None] - firsts], axis=1)
     matrix = cost_matrix(fitting.labels, costs)
     values = _values(counts, aim, matrix, fitting)
     neutral = matrix[0, 1] / (matrix[0, 1] + matrix[1, 0]) if matrix.any() else 0.5
@@ -77,10 +77,11 @@ def _choose_threshold(fitting: Predictions, aim: str, costs: Mapping[str, float]
     return float(best[np.argmin(np.abs(best - neutral))])
 
 
-def _values(
-    counts: np.ndarray, aim: str, costs: np.ndarray, fitting: Predictions
-) -> np.ndarray:
-    """What the aim is worth at each candidate, the more the better. counts: (2, 2, candidates)."""
+def _values(counts: np.ndarray, aim: str, costs: np.ndarray, fitting: Predictions) -> np.ndarray:
+    """What the aim is worth at each candidate, the more the better.
+
+    counts: int (2, 2, candidates), of images by true class and answer.
+    """
     if aim in ("accuracy", "costs"):
         return -np.tensordot(costs, counts)
     if aim == "f1":
@@ -125,11 +126,10 @@ def _most_risk(rule: DecisionRule, fitting: Predictions, abstain: float | str) -
     return float(risks[reached[-1]])
 
 
-def decision_metrics(rule: DecisionRule, test: Predictions, aim: str) -> Iterator[tuple[str, Any]]:
+def decision_metrics(rule: DecisionRule, test: Predictions) -> Iterator[tuple[str, Any]]:
     """Metrics of the answers of `rule`: of all, and of those that are not left to a person."""
     answers, risk = rule.decide(test.probabilities)
     one_hot = np.eye(len(test.labels))[answers]
-    yield "aim", aim
     yield from vars(rule).items()
     yield from accuracy(test.truth, one_hot)
     yield from per_class(test.truth, one_hot, test.labels)

@@ -65,12 +65,12 @@ def explain(predictor: Predictor, rows: list[dict[str, Any]]) -> Explained:
             "at least one test image is needed to explain, but there is none: raise split.test"
         )
     images = np.stack([predictor.decode(row["bytes"]) for row in rows])
-    probabilities, heatmaps = predictor.predict(images)
+    answer = predictor.predict(images)
     truth = np.array([index_of(row["label"], predictor.labels) for row in rows])
     names = [row["name"] for row in rows]
     split = np.array(["test"] * len(rows), dtype=object)
-    predictions = Predictions(list(predictor.labels), names, split, truth, probabilities)
-    return Explained(predictions, images, heatmaps)
+    predictions = Predictions(list(predictor.labels), names, split, truth, answer.probabilities)
+    return Explained(predictions, images, answer.heatmaps)
 
 
 def write_explained(folder: Path, explained: Explained) -> None:

@@ -10,7 +10,12 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from thaw.evaluate.calibration import TINY, expected_calibration_error
+from thaw.evaluate.calibration import (
+    TINY,
+    calibration_metrics,
+    expected_calibration_error,
+    with_temperature,
+)
 from thaw.evaluate.predictions import Predictions
 
 Metrics = Iterator[tuple[str, Any]]
@@ -32,6 +37,17 @@ def evaluate(val: Predictions, test: Predictions, bins: int) -> Metrics:
     yield from per_class(test.truth, test.probabilities, test.labels)
     yield "n", len(test.truth)
     yield "val_accuracy", float(np.mean(val.predicted == val.truth))
+
+
+def calibration_report(test: Predictions, temperature: float, bins: int) -> Metrics:
+    """The temperature, and how well calibrated `test` is with and without it.
+
+    With test-time augmentation the latter is what a temperature undone after averaging gives.
+    """
+    yield "temperature", temperature
+    before = with_temperature(test.probabilities, 1 / temperature)
+    for when, probabilities in (("after", test.probabilities), ("before", before)):
+        yield when, dict(calibration_metrics(probabilities, test.truth, bins))
 
 
 def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:

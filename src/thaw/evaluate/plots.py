@@ -48,16 +48,16 @@ def draw_overview(
     test: Predictions,
     tables: Mapping[str, pd.DataFrame],
 ) -> None:
-    """Draw learning curves, confusion matrix, ROC, PR, reliability and per-class metrics as PNG.
+    """Draw learning curves, confusion matrix, per-class metrics, and the curves on test, as PNG.
 
     metrics: those of metrics/eval.json; tables: learning_curves, roc, precision_recall,
-    calibration and per_class, as thaw.evaluate.tables reads them.
+    calibration, risk_coverage and per_class, as thaw.evaluate.tables reads them.
     """
     with matplotlib.rc_context(STYLE | {"font.family": fonts_for(test.labels)}):
         figure = Figure(figsize=(14, 7.6), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
         upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 6]).flat
-        axes = upper.subplot_mosaic([["loss", "accuracy", "confusion"]])
-        axes |= lower.subplot_mosaic([["roc", "recall", "calibration", "classes"]])
+        axes = upper.subplot_mosaic([["loss", "accuracy", "confusion", "classes"]])
+        axes |= lower.subplot_mosaic([["roc", "recall", "calibration", "coverage"]])
         figure.suptitle(headline(metrics), fontsize=13, x=0.01, ha="left")
         draw_learning(axes["loss"], tables["learning_curves"], "loss")
         draw_learning(axes["accuracy"], tables["learning_curves"], "accuracy")
@@ -66,6 +66,7 @@ def draw_overview(
         axes["roc"].plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
         draw_curves(axes["recall"], tables["precision_recall"], "Precision-recall curve")
         draw_reliability(axes["calibration"], tables["calibration"])
+        draw_risk_coverage(axes["coverage"], tables["risk_coverage"])
         draw_per_class(axes["classes"], tables["per_class"])
         save(figure, path)
 
@@ -150,8 +151,9 @@ def draw_confusion(axes: Axes, test: Predictions) -> None:
         )
 
 
-def draw_reliability(axes: Axes, bins: pd.DataFrame) -> None:
-    """Plot accuracy over confidence, and bars with the fraction of images in each bin."""
+def draw_reliability(axes: Axes, table: pd.DataFrame) -> None:
+    """Plot accuracy over confidence, after and before calibration, and the size of each bin."""
+    bins = table[table["calibration"] == "after"]
     width = bins["upper"] - bins["lower"]
     fractions = bins["count"] / bins["count"].sum()
     bars = axes.bar(
@@ -165,12 +167,21 @@ def draw_reliability(axes: Axes, bins: pd.DataFrame) -> None:
     if len(bins) <= MAX_LABELLED:
         axes.bar_label(bars, bins["count"], fontsize=8, color=GREY, padding=1)
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-    axes.plot(
-        bins["confidence"], bins["accuracy"], "o-", color=BLUE, markersize=5, label="accuracy"
-    )
+    for when, colour, marker in (("before", GREY, "o:"), ("after", BLUE, "o-")):
+        points = table[table["calibration"] == when]
+        label = f"accuracy, {when} calibration"
+        x, y = points["confidence"], points["accuracy"]
+        axes.plot(x, y, marker, color=colour, markersize=5, label=label)
     axes.set(title="Reliability diagram", xlabel="confidence", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", fontsize=8)
+
+
+def draw_risk_coverage(axes: Axes, curve: pd.DataFrame) -> None:
+    """Plot the error rate among the most certain images over their share."""
+    axes.plot(curve["coverage"], curve["risk"], color=BLUE)
+    axes.set(title="Risk–coverage curve", xlabel="coverage", ylabel="error rate")
+    axes.set(xlim=(0, 1), ylim=(0, max(0.01, 1.1 * curve["risk"].max())))
 
 
 def draw_per_class(axes: Axes, classes: pd.DataFrame) -> None:

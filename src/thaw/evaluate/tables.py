@@ -14,7 +14,7 @@ TABLES: dict[str, dict[str, type]] = {  # the columns of each
     "confusion": {"actual": str, "predicted": str},
     "calibration": {
         **{"calibration": str},
-        **{"lower": float, "upper": float, "count": int, "confidence": float, "accuracy": float}
+        **{"lower": float, "upper": float, "count": int, "confidence": float, "accuracy": float},
     },
     "risk_coverage": {"coverage": float, "risk": float},
     "per_class": {"class": str, "precision": float, "recall": float, "f1": float, "support": int},

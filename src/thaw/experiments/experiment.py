@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -94,7 +93,9 @@ class Experiment:
         with damage_explained(f"{CROSSVAL_METRICS} of {self.name}"):
             training = json.loads(self.texts.get(CROSSVAL_METRICS, "{}")).get("training")
         if training == "full":
-            return read_fold_predictions(self.cached(FULL_OUT_OF_FOLD), self.val.labels, "out-of-fold")
+            return read_fold_predictions(
+                self.cached(FULL_OUT_OF_FOLD), self.val.labels, "out-of-fold"
+            )
         if training == "head" and self._is_frozen():
             return read_fold_predictions(self.cached(OUT_OF_FOLD), self.val.labels, "out-of-fold")
         return None

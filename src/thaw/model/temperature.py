@@ -6,7 +6,7 @@ from onnx.numpy_helper import from_array
 from onnx.parser import parse_node
 
 
-def with_temperature(model: bytes, temperature: float) -> bytes:
+def divide_scores(model: bytes, temperature: float) -> bytes:
     """The `probabilities` of an ONNX classifier become those of its scores / temperature.
 
     The heatmaps stay: a positive factor of all scores scales every one of them alike. See

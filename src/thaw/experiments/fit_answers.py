@@ -1,0 +1,65 @@
+"""Fit how a bundle answers: its temperature, its decision rule and its unknown score.
+
+Everything is fitted on images that the training did not see: on out-of-fold predictions where they
+are of the very training that the bundle did, else on validation images. Test takes no part.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from thaw.decision import DecisionRule
+from thaw.evaluate.calibration import fit_temperature, with_temperature
+from thaw.evaluate.decision_rule import choose_rule
+from thaw.evaluate.predictions import Predictions, read_fold_predictions
+from thaw.files import read_json
+from thaw.params import Decision
+from thaw.paths import (
+    CROSSVAL,
+    FULL_CROSSVAL,
+    FULL_OUT_OF_FOLD,
+    OUT_OF_FOLD,
+    TRAIN,
+)
+
+TRAINED_EMBEDDINGS = TRAIN / "embeddings.npy"  # only if the tail was trained
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is fitted, and on which images: `out-of-fold` or `val`, and how many."""
+
+    temperature: float
+    rule: DecisionRule
+    images: str
+    n: int
+
+    def manifest(self, aim: str) -> dict[str, Any]:
+        """What the bundle's manifest says of it. aim: `decision.aim`."""
+        return {
+            "temperature": self.temperature,
+            "decision": {"aim": aim, **vars(self.rule)},
+            "fitted_on": {"images": self.images, "n": self.n},
+        }
+
+
+def fit_answers(classes: list[str], decision: Decision, calibrate: bool) -> Answers:
+    """Fit the temperature, which is 1 unless `calibrate`, and the decision rule."""
+    fitting, temperature = fitting_predictions(classes), 1.0
+    if calibrate:
+        temperature = fit_temperature(fitting.probabilities, fitting.truth)
+    probabilities = with_temperature(fitting.probabilities, temperature)
+    calibrated = replace(fitting, probabilities=probabilities)
+    rule = choose_rule(calibrated, decision.aim, decision.costs, decision.abstain)
+    return Answers(temperature, rule, str(fitting.split[0]), len(fitting.truth))
+
+
+def fitting_predictions(classes: list[str]) -> Predictions:
+    """Out-of-fold predictions if they are of the training that the bundle did, else those of val.
+
+    `split` of them says which: out-of-fold or val.
+    """
+    if read_json(FULL_CROSSVAL, ["n"])["n"]:
+        return read_fold_predictions(FULL_OUT_OF_FOLD, classes, "out-of-fold")
+    if not TRAINED_EMBEDDINGS.exists() and read_json(CROSSVAL, ["n"])["n"]:
+        return read_fold_predictions(OUT_OF_FOLD, classes, "out-of-fold")
+    return read_fold_predictions(TRAIN / "val.csv", classes, "val")
