@@ -47,7 +47,7 @@ from thaw.serving.predictor import Predictor
 predictor = Predictor("bundle")
 with open("image.png", "rb") as stream:
     image = predictor.decode(stream.read())
-probabilities, heatmaps = predictor.predict(image[None])
+probabilities, heatmaps, *_ = predictor.predict(image[None])
 print(predictor.labels[probabilities[0].argmax()], probabilities.shape, heatmaps.shape)
 """
 

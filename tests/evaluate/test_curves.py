@@ -43,8 +43,10 @@ def test_confusion_has_a_row_for_each_image(make_predictions):
 
 def test_calibration_has_no_empty_bins_and_per_class_has_all_metrics(make_predictions):
     test = make_predictions(2).subset("test")
-    table = calibration(test, 10)
-    assert table["count"].sum() == len(test.names)
+    table = calibration(test, 10, temperature=0.5)
+    assert table.groupby("calibration")["count"].sum().tolist() == [len(test.names)] * 2
+    before, after = (table[table["calibration"] == when] for when in ("before", "after"))
+    assert before["confidence"].iloc[-1] < after["confidence"].iloc[-1]  # undone, less certain
     assert table["lower"].min() == pytest.approx(0.5)  # the top of two classes has 0.5 or more
     assert not table.isna().any(axis=None)
     classes = class_table(test)

@@ -25,7 +25,10 @@ READS = {
     "explain": {"evaluate.explain_per_class"},
     "report": {"evaluate.mistakes"},
 }
-TABLES = ["calibration", "confusion", "learning_curves", "per_class", "precision_recall", "roc"]
+TABLES = [
+    *("calibration", "confusion", "learning_curves", "per_class", "precision_recall"),
+    *("risk_coverage", "roc"),
+]
 IMAGES = ["gradcam", "mistakes", "overview"]
 
 
@@ -87,7 +90,12 @@ def test_evaluate_computes_metrics_of_the_predictions(project):
     assert found["accuracy"] == (test["label"] == test["predicted"]).mean()
     assert found["n"] == len(test)
     assert (found["freeze_till"], found["trainable_parameters"]) == (7, 6)
-    assert (found["threshold"] is None) == (len(found["classes"]) > 2)
+    # A bundle without temperature and decision rule answers as before.
+    assert found["threshold"] is None
+    assert found["decision"]["accuracy"] == found["accuracy"]
+    assert found["calibration"]["before"] == found["calibration"]["after"]
+    assert found["calibration"]["after"]["ece"]["value"] == pytest.approx(found["ece"])
+    assert found["calibration"]["after"]["nll"]["value"] == pytest.approx(found["loss"])
 
 
 def test_explain_takes_the_first_of_each_class_by_sha256(project):
@@ -96,9 +104,9 @@ def test_explain_takes_the_first_of_each_class_by_sha256(project):
     classes = len(found.predictions.labels)
     assert found.predictions.truth.tolist() == sorted(list(range(classes)) * 4)
     assert found.images.shape == (4 * classes, 32, 32, 3)
-    probabilities, heatmaps = Predictor("models/bundle").predict(found.images)
-    np.testing.assert_array_equal(found.predictions.probabilities, probabilities)
-    np.testing.assert_array_equal(found.heatmaps, heatmaps)
+    answer = Predictor("models/bundle").predict(found.images)
+    np.testing.assert_array_equal(found.predictions.probabilities, answer.probabilities)
+    np.testing.assert_array_equal(found.heatmaps, answer.heatmaps)
 
 
 def test_a_damaged_bundle_is_not_evaluated(project):

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from thaw.errors import ThawError
-from thaw.evaluate.metrics import best_threshold, evaluate
+from thaw.evaluate.metrics import evaluate
 
 KEYS = [
-    *("accuracy", "accuracy_low", "accuracy_high", "loss", "roc_auc", "ece", "threshold"),
-    *("accuracy_at_threshold", "precision", "recall", "f1", "classes", "n", "val_accuracy"),
+    *("accuracy", "accuracy_low", "accuracy_high", "loss", "roc_auc", "ece"),
+    *("precision", "recall", "f1", "classes", "n", "val_accuracy"),
 ]
 
 
@@ -55,46 +55,6 @@ def test_the_interval_is_the_wilson_interval(make_predictions):
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     assert found["accuracy_low"] == pytest.approx(middle - half)
     assert found["accuracy_high"] == pytest.approx(middle + half)
-
-
-def test_the_threshold_by_hand():
-    truth = np.array([0, 0, 1, 1])
-    # Any threshold between 0.2 and 0.7 classifies all four correctly; one candidate is there.
-    assert best_threshold(truth, np.array([0.1, 0.2, 0.7, 0.9])) == pytest.approx(0.45)
-    # 0.35 and 0.75 both classify three of four correctly; 0.35 is closer to 0.5.
-    assert best_threshold(truth, np.array([0.3, 0.7, 0.4, 0.8])) == pytest.approx(0.35)
-    # All are class 1, so the best candidate is between 0 and the lowest score.
-    assert best_threshold(np.ones(2, int), np.array([0.2, 0.3])) == pytest.approx(0.1)
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1, max_size=30))
-def test_no_threshold_beats_the_chosen_one(cases):
-    truth = np.array([case[0] for case in cases], dtype=int)
-    scores = np.array([case[1] for case in cases], dtype=np.float32)
-    chosen = best_threshold(truth, scores)
-    best = np.mean((scores.astype(np.float64) > chosen) == truth)
-    # All thresholds between consecutive scores are equivalent, so testing the scores is enough.
-    for other in scores.astype(np.float64):
-        assert np.mean((scores > other) == truth) <= best
-
-
-def test_the_threshold_does_not_depend_on_test(make_predictions):
-    predictions = make_predictions(2)
-    test = predictions.split == "test"
-    swapped = predictions.probabilities.copy()
-    swapped[test] = swapped[test][:, ::-1]
-    other = dataclasses.replace(predictions, probabilities=swapped)
-    before, after = measure(predictions), measure(other)
-    assert before["threshold"] == after["threshold"]
-    assert before["val_accuracy"] == after["val_accuracy"]
-    assert before["accuracy"] > 0.5 > after["accuracy"]
-
-
-def test_more_than_two_classes_have_no_threshold(make_predictions):
-    found = measure(make_predictions(3))
-    assert found["threshold"] is None
-    assert found["accuracy_at_threshold"] is None
 
 
 def test_a_probability_of_zero_for_the_truth_keeps_the_loss_finite(make_predictions):

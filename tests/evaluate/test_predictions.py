@@ -12,10 +12,13 @@ from hypothesis.extra import numpy as arrays
 
 from thaw.errors import ThawError
 from thaw.evaluate.predictions import predict, read_predictions, write_predictions
+from thaw.serving.predictor import Answer
 
 
 class Stub:
     """Predicts class k with probability `value` for an image whose bytes are k."""
+
+    score = np.float32(np.nan)
 
     def __init__(self, value=0.75):
         self.labels, self.value, self.given = ["Cat", "Dog"], value, 0
@@ -24,7 +27,8 @@ class Stub:
         for data in encoded:
             self.given += 1
             second = self.value if data[0] == 1 else 1 - self.value
-            yield np.array([1 - second, second], np.float32), np.zeros((2, 2, 2), np.float32)
+            probabilities = np.array([1 - second, second], np.float32)
+            yield Answer(probabilities, np.zeros((2, 2, 2), np.float32), self.score, np.zeros(0))
 
 
 def rows(count, label=("Cat", "Dog")):
@@ -43,6 +47,17 @@ def test_predictions_round_trip_is_exact(make_predictions, tmp_path, probabiliti
         np.testing.assert_array_equal(
             getattr(found, field.name), getattr(predictions, field.name), strict=True
         )
+
+
+def test_unknown_scores_are_kept_if_the_bundle_has_them(tmp_path):
+    assert predict(Stub(), rows(4), dict.fromkeys("0123", "test")).unknown_scores is None
+    stub = Stub()
+    stub.score = np.float32(1 / 3)
+    predictions = predict(stub, rows(4), dict.fromkeys("0123", "test"))
+    write_predictions(tmp_path / "predictions.csv", predictions)
+    found = read_predictions(tmp_path / "predictions.csv")
+    assert found.labels == ["Cat", "Dog"]
+    assert found.unknown_scores.tolist() == [np.float32(1 / 3)] * 4
 
 
 def test_damaged_predictions_are_named(make_predictions, tmp_path):

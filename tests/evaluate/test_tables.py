@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from damage import assert_noticed
 
+from thaw.decision import DecisionRule
 from thaw.evaluate.curves import tables
 from thaw.evaluate.tables import TABLES, read_learning_curves, read_tables, write_tables
 
@@ -33,7 +34,7 @@ def test_tables_round_trip(tmp_path, names):
 
 
 def test_the_tables_of_predictions_have_the_columns_that_are_read(make_predictions):
-    found = tables(make_predictions().subset("test"), bins=5)
+    found = tables(make_predictions().subset("test"), 5, 1.5, DecisionRule())
     assert {name: list(table) for name, table in found.items()} == {
         name: list(columns) for name, columns in TABLES.items()
     }

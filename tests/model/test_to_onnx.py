@@ -76,9 +76,9 @@ def by_gradient(model, pooling, images, label):
 
 
 def check_agreement(folder, model, images, pooling):
-    probabilities, heatmaps = Predictor(folder).predict(images)
+    probabilities, heatmaps, *_ = Predictor(folder).predict(images)
     for found, alone in zip(
-        Predictor(folder, requests=2).predict(images), (probabilities, heatmaps)
+        Predictor(folder, requests=2).predict(images)[:2], (probabilities, heatmaps)
     ):
         np.testing.assert_array_equal(found, alone)
     np.testing.assert_allclose(probabilities, model(images), atol=ATOL)
@@ -111,14 +111,14 @@ def test_with_tta_flip_a_bundle_averages_an_image_and_its_flip(bundle):
     bundled(folder.with_name("both"), model, with_tta_flip)
     both = Predictor(folder.with_name("both"))
     flipped = np.ascontiguousarray(images[:, :, ::-1])
-    probabilities, heatmaps = Predictor(folder).predict(images)
-    of_flipped, maps_of_flipped = Predictor(folder).predict(flipped)
-    found, maps = both.predict(images)
+    probabilities, heatmaps, *_ = Predictor(folder).predict(images)
+    of_flipped, maps_of_flipped, *_ = Predictor(folder).predict(flipped)
+    found, maps, *_ = both.predict(images)
     np.testing.assert_allclose(found, (probabilities + of_flipped) / 2, atol=ATOL)
     expected = (heatmaps + maps_of_flipped[..., ::-1]) / 2
     np.testing.assert_allclose(maps, expected, atol=ATOL * expected.max())
     assert np.abs(probabilities - of_flipped).max() > 0.05
-    of_flipped, maps_of_flipped = both.predict(flipped)
+    of_flipped, maps_of_flipped, *_ = both.predict(flipped)
     np.testing.assert_allclose(of_flipped, found, atol=ATOL)
     np.testing.assert_allclose(maps_of_flipped[..., ::-1], maps, atol=ATOL * maps.max())
 
