@@ -31,5 +31,5 @@ def test_what_cannot_be_written_is_one_line(project, tmp_path):
     for name in ("src", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(project / name)
     output = run("thaw keras", tmp_path, expect=1)
-    assert "outputs/train/best.json must be as the pipeline wrote it, but is missing" in output
+    assert "models/bundle has no bundle: make one with `dvc repro export`" in output
     assert len(output.splitlines()) == 1

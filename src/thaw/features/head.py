@@ -38,6 +38,12 @@ class DenseHead:
         """A head with the same weights, which do not change when those of this one train."""
         return DenseHead([array.copy() for array in self.weights])
 
+    def divided(self, temperature: float) -> "DenseHead":
+        """A head whose scores, before the softmax, are divided by `temperature`."""
+        *others, kernel, bias = self.weights
+        scale = np.float32(1 / temperature)
+        return DenseHead([*others, kernel * scale, bias * scale])
+
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
         """Without dropout; embeddings of any float dtype → float32 (N, classes)."""
         return self._softmax(self._inputs(embeddings)[-1])

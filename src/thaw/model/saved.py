@@ -14,10 +14,13 @@ from thaw.model.weights import read_weights
 from thaw.params import Params
 
 
-def build_trained(params: Params, best: Path, weights: Path) -> keras.Model:
+def build_trained(
+    params: Params, best: Path, weights: Path, temperature: float = 1.0
+) -> keras.Model:
     """The classifier that the files of the stage `train` describe: best.json, and the weights.
 
-    Raises ThawError if `params` are of another training.
+    temperature: that of the bundle, so that the probabilities are the same. Raises ThawError if
+    `params` are of another training.
     """
     keras.utils.set_random_seed(params.seed)
     base = load_base(params.base)
@@ -28,5 +31,5 @@ def build_trained(params: Params, best: Path, weights: Path) -> keras.Model:
     for weight in base.weights if of_base else ():
         weight.assign(of_base[weight.path])
     freeze(base, result["freeze_till"])
-    head = head_like(trained, params.train.dropout)
+    head = head_like(trained.divided(temperature), params.train.dropout)
     return build_classifier(base, params.base.name, params.train.pooling, head)
