@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from thaw.errors import ThawError
-from thaw.evaluate.metrics import evaluate
+from thaw.evaluate.metrics import evaluate, f1_interval, per_class
 
 KEYS = [
     *("accuracy", "accuracy_low", "accuracy_high", "loss", "roc_auc", "ece"),
-    *("precision", "recall", "f1", "classes", "n", "val_accuracy"),
+    *("precision", "recall", "f1", "classes", "f1_low", "f1_high", "n", "val_accuracy"),
 ]
 
 
@@ -55,6 +55,17 @@ def test_the_interval_is_the_wilson_interval(make_predictions):
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     assert found["accuracy_low"] == pytest.approx(middle - half)
     assert found["accuracy_high"] == pytest.approx(middle + half)
+
+
+def test_the_interval_of_f1_covers_that_of_new_images_about_as_often_as_it_says(make_predictions):
+    many = make_predictions(4, 40_000, skill=1.5).subset("test")
+    expected = dict(per_class(many.truth, many.probabilities, many.labels))["f1"]
+    covered = 0
+    for seed in range(1, 101):
+        few = make_predictions(4, 120, seed, skill=1.5).subset("test")
+        low, high = f1_interval(few.truth, few.predicted, 4)
+        covered += low <= expected <= high
+    assert 88 <= covered <= 100
 
 
 def test_a_probability_of_zero_for_the_truth_keeps_the_loss_finite(make_predictions):
