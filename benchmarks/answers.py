@@ -2,8 +2,8 @@
 
     python benchmarks/answers.py ARCHIVE WEIGHTS BREEDS OTHERS [--seeds 0,1,2,3,4] [key=value ...]
 
-ARCHIVE: a zip of photographs; WEIGHTS: an ImageNet file of MobileNetV2 1.0 without
-its top; BREEDS: a zip of cats and dogs from elsewhere, with labels.csv (file, label, breed); OTHERS:
+ARCHIVE: a zip of photographs of cats and dogs; WEIGHTS: an ImageNet file of MobileNetV2 1.0 with
+no top; BREEDS: a zip of cats and dogs from elsewhere, with labels.csv (file, label, breed); OTHERS:
 a zip of class folders of other things. Further settings go on top of the setup. For each seed of
 the split the pipeline runs in a clone, and its bundle answers BREEDS and OTHERS, of which no choice
 knows. Each of the two is halved, by breed and by class: the first half (`chosen on`) is the one on
