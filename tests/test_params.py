@@ -13,7 +13,6 @@ from read_hostile_params import GOOD, verdict
 
 from thaw.backbones import BACKBONES, count_layers
 from thaw.errors import ThawError
-from thaw.param_errors import ONE_LINE
 from thaw.params import Params, load, parse_yaml, read_yaml, validate
 
 PETS = {"data__source": "pets", "data__watch": "pets"}
@@ -53,7 +52,8 @@ def numbers():
             if kind.get("type") == "array" and "minimum" in kind["items"]:
                 yield place, lambda number: [number], kind["items"]
             if kind.get("type") == "object":
-                yield place, lambda number: {"Cat": number}, kind["patternProperties"][ONE_LINE]
+                [rule] = kind["patternProperties"].values()
+                yield place, lambda number: {"Cat→Dog": number}, rule
 
 
 NUMBERS = list(numbers())
@@ -90,7 +90,7 @@ def test_an_unknown_section_and_one_that_is_none_are_named():
 @given(st.sampled_from(KEYS))
 def test_every_wrong_type_is_named_with_its_value(place):
     section, key = place
-    lines = refused(changed(**{f"{section}__{key}": {"a": [object]}}))
+    lines = refused(changed(**{f"{section}__{key}": {"a→b": [object]}}))
     assert len(lines) == 1
     assert lines[0].startswith(f"{section}.{key}")
     assert " must be " in lines[0] and f"{object!r}" in lines[0]
@@ -98,7 +98,7 @@ def test_every_wrong_type_is_named_with_its_value(place):
 
 def test_there_is_a_rule_for_every_number():
     committed = {f"{s}__{key}" for s, key in KEYS if type(VALUES[s][key]) in (int, float)}
-    lists = {"train__hidden_units", "augment__extra_views"}
+    lists = {"train__hidden_units", "augment__extra_views", "decision__costs"}
     optional = {"data__limit_per_class", "data__min_per_class", "split__seed"}
     assert committed | lists | optional | {"seed"} == set(NUMBER_NAMES)
     for place, _, rule in NUMBERS:

@@ -96,6 +96,9 @@ def test_the_temperature_is_that_of_scikit_learn():
             self.classes_ = np.unique(y)
             return self
 
+        def predict(self, X):
+            return X.argmax(axis=1)
+
         def decision_function(self, X):
             return X
 

@@ -60,7 +60,7 @@ def test_no_threshold_is_better_for_its_aim(drawn, aim):
     rule = choose_rule(fitting, aim, COSTS if aim == "costs" else {}, 0.0)
     best = AIMS[aim](fitting.truth, rule.decide(fitting.probabilities)[0])
     # All thresholds between consecutive scores are equivalent, so testing the scores is enough.
-    for other in [*fitting.probabilities[:, 1].astype(np.float64), -1.0]:
+    for other in [*fitting.probabilities[:, 1].astype(np.float64), 0.0]:
         answers = DecisionRule(threshold=other).decide(fitting.probabilities)[0]
         assert AIMS[aim](fitting.truth, answers) <= best + 1e-9
 
@@ -86,7 +86,7 @@ def test_a_share_is_reached_at_the_least_cost(drawn, label, least, is_precision)
     aim = f"{'precision' if is_precision else 'recall'}>={least:.6f} of {label}"
     reachable = [
         scores(DecisionRule(threshold=other))
-        for other in [*fitting.probabilities[:, 1].astype(np.float64), -1.0]
+        for other in [*fitting.probabilities[:, 1].astype(np.float64), 0.0]
     ]
     reachable = [gain for share, gain in reachable if share >= float(f"{least:.6f}")]
     try:

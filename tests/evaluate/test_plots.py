@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from thaw.decision import DecisionRule
 from thaw.evaluate.curves import tables
 from thaw.evaluate.gallery import draw_gradcam, draw_mistakes, worst_mistakes
 from thaw.evaluate.gradcam import Explained
@@ -29,7 +30,10 @@ def flat_predictions(labels, each):
 def draw_all(folder, labels, each):
     test = flat_predictions(labels, each)
     draw_overview(
-        folder / "overview.png", METRICS, test, tables(test, 5) | {"learning_curves": HISTORY}
+        folder / "overview.png",
+        METRICS,
+        test,
+        tables(test, 5, 1.5, DecisionRule()) | {"learning_curves": HISTORY},
     )
     chosen = worst_mistakes(test, 6)
     grey = np.full((20, 20, 3), 99, np.uint8)
