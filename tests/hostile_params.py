@@ -20,19 +20,21 @@ VALUES = yaml.safe_load(TEXT)
 KEYS = ["seed"] + [f"{s}.{key}" for s, inner in VALUES.items() if s != "seed" for key in inner]
 NULLABLE = {
     *(f"data.{key}" for key in ("sha256", "table", "file_column", "label_column")),
+    *("data.relabel", "data.unknown"),
     *("data.limit_per_class", "data.min_per_class", "split.column", "split.group_column"),
-    "base.sha256",
+    *("base.sha256", "split.seed"),
 }
 CONTAINERS = {"data.classes", "train.hidden_units", "augment.extra_views"}
-OPTIONAL_NUMBERS = {"data.limit_per_class", "data.min_per_class"}
+OPTIONAL_NUMBERS = {"data.limit_per_class", "data.min_per_class", "split.seed"}
 ZERO = {  # where 0 means something
-    *("seed", "data.max_phash_distance", "augment.views"),
+    *("seed", "split.seed", "compute.training_threads", "data.max_phash_distance", "augment.views"),
     *(f"augment.{key}" for key in ("rotation", "shift", "shear", "zoom", "brightness", "contrast")),
     *(f"augment.{key}" for key in ("saturation", "elastic", "blur", "erase")),
     *("train.freeze_till", "train.dropout", "train.fine_tune_epochs", "train.weight_decay"),
 }
 FOREIGN = {  # any name will do
-    *("data.watch", "data.watch_table", "base.weights", "data.classes", "augment.extra_views")
+    *("data.watch", "data.watch_table", "data.watch_relabel", "data.watch_unknown"),
+    *("base.weights", "data.classes", "augment.extra_views"),
 }
 ABSENT = object()
 

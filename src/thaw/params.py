@@ -47,15 +47,32 @@ def local_path(path: str) -> Path:
 
 
 def _existing(path: str, rule: str) -> Path:
+    """The path. Raises ThawError if it is missing."""
     found = local_path(path)
     if not os.path.exists(found):  # Path.exists raises for a name that is too long
         raise ThawError(f"{rule}, but {path} does not exist: check the path, from {Path.cwd()}")
     return found
 
 
+def _is_within(path: str, folder: str) -> bool:
+    return local_path(path).absolute().is_relative_to(local_path(folder).absolute())
+
+
 def is_local(source: str) -> bool:
     """Whether a `data.source` is an archive or a folder here, not the sample or a URL."""
-    return source != "sample" and "://" not in source
+    return source != "sample" and not is_url(source)
+
+
+def is_url(path: str) -> bool:
+    """Whether it is a URL, not a path here."""
+    return "://" in path
+
+
+def local_unknown(unknown: str) -> Path | None:
+    """The archive or folder of a `data.unknown`; None for a URL. ThawError if it is missing."""
+    if is_url(unknown):
+        return None
+    return _existing(unknown, "data.unknown must be null, a URL, an archive or a folder")
 
 
 class Section(BaseModel):
@@ -71,10 +88,14 @@ class Data(Section):
     sha256: Sha256 | None  # of the archive, or of the folder's listing; None: not checked
     watch: Text  # a dep of ingest: a local source, or a folder around it
     watch_table: Text  # a dep of ingest: a local table
+    watch_relabel: Text  # a dep of ingest: the file of data.relabel
+    watch_unknown: Text  # a dep of evaluate: a local data.unknown, or a folder around it
     layout: Literal["auto", "folders", "prefix", "csv", "splits"]  # see thaw.data.layout
     table: Text | None  # a local file, or a path inside the source
     file_column: Text | None  # None: the one with a usual name
     label_column: Text | None  # None: the one with a usual name
+    relabel: Text | None  # a local file; see thaw.data.relabel
+    unknown: Text | None  # a URL, an archive or a folder of images of none of the classes
     classes: list[Text]  # classes to use, in this order; empty: all, by name
     limit_per_class: int | None = Field(ge=3, le=10**7)
     # smaller classes are dropped; None: they are an error. A class needs an image in each split
@@ -94,6 +115,11 @@ class Data(Section):
         path = local_path(self.table) if self.table else None
         return path if path and os.path.isfile(path) else None
 
+    def relabel_file(self) -> Path | None:
+        """The file of corrected labels; None without. Raises ThawError if it is missing."""
+        rule = "data.relabel must be null or a local CSV with columns name and label"
+        return _existing(self.relabel, rule) if self.relabel else None
+
     def may_have_table(self) -> bool:
         """Whether the layout is, or may turn out to be, csv. The sample has class folders."""
         return self.layout in ("auto", "csv") and self.source != "sample"
@@ -101,21 +127,22 @@ class Data(Section):
     @model_validator(mode="after")
     def _local_files_are_watched(self) -> Self:
         errors = []
-        watch, watch_table = (
-            local_path(path).absolute() for path in (self.watch, self.watch_table)
-        )
-        if is_local(self.source) and not local_path(self.source).absolute().is_relative_to(watch):
+        if is_local(self.source) and not _is_within(self.source, self.watch):
             errors.append(
                 f"data.watch must be data.source, {self.source}, or a folder around it, so that "
                 f"DVC notices changes, but is {self.watch}: `thaw use data.source={self.source}` "
                 "sets both"
             )
-        table = self.local_table()
-        if table and not any(map(table.absolute().is_relative_to, (watch, watch_table))):
-            errors.append(
-                f"data.watch_table must be data.table, {self.table}, so that DVC notices changes, "
-                f"but is {self.watch_table}: `thaw use data.table={self.table}` sets both"
-            )
+        for key, path, watches in (
+            ("table", self.local_table() and self.table, [self.watch_table, self.watch]),
+            ("relabel", self.relabel, [self.watch_relabel]),
+            ("unknown", self.unknown, [self.watch_unknown]),
+        ):
+            if path and not is_url(path) and not any(_is_within(path, at) for at in watches):
+                errors.append(
+                    f"data.watch_{key} must be data.{key}, {path}, so that DVC notices changes, "
+                    f"but is {watches[0]}: `thaw use data.{key}={path}` sets both"
+                )
         _raise_if_any(errors)
         return self
 

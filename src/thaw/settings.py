@@ -12,7 +12,16 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from thaw.errors import ThawError
 from thaw.files import sha256_of
-from thaw.params import Params, is_local, local_path, parse_yaml, read_yaml, validate
+from thaw.params import (
+    Params,
+    is_local,
+    is_url,
+    local_path,
+    local_unknown,
+    parse_yaml,
+    read_yaml,
+    validate,
+)
 
 SETUPS = Path("setups")
 
@@ -30,8 +39,8 @@ def merge(
 ) -> dict[str, Any]:
     """Merge the setup, or the params `before`, and the given settings, which take precedence.
 
-    A local source and a local table are watched, and the hash of new weights is filled in. Raises
-    ThawError if the result is not valid, or a local source or the weights file is missing.
+    Local files and folders of the data are watched, and the hash of new weights is filled in.
+    Raises ThawError if the result is not valid, or one of these is missing.
     """
     wanted = _wanted(setup, given, before)
     _fill_watch(wanted, setup, given)
@@ -75,18 +84,22 @@ def _read_setup(name: str) -> dict[str, Any]:
 
 
 def _fill_watch(wanted: dict[str, Any], setup: str | None, given: dict[str, Any]) -> None:
-    """Let DVC watch a local source and a local table; drop the hash of an earlier source.
+    """Let DVC watch the local files and folders of the data; drop the hash of an earlier source.
 
     Values given stay.
     """
     data = wanted.get("data")
     if not isinstance(data, dict):
         return
-    for key, watch in (("source", "watch"), ("table", "watch_table")):
+    for key, watch, is_here in (
+        ("source", "watch", is_local),
+        ("table", "watch_table", lambda path: os.path.isfile(local_path(path))),
+        ("relabel", "watch_relabel", lambda path: not is_url(path)),
+        ("unknown", "watch_unknown", lambda path: not is_url(path)),
+    ):
         if f"data.{watch}" in given or not (setup or f"data.{key}" in given):
             continue
         value = data.get(key)
-        is_here = is_local if key == "source" else lambda path: os.path.isfile(local_path(path))
         if isinstance(value, str) and is_here(value):
             data[watch] = str(local_path(value))  # DVC does not expand the home folder
         else:
@@ -100,9 +113,12 @@ def _fill_sha256(
 ) -> None:
     """Fill in the hash of a new weights file, unless given.
 
-    Raises ThawError if the source or the weights file is missing.
+    Raises ThawError if that, or a file or folder of the data, is missing.
     """
     params.data.local_source()
+    params.data.relabel_file()
+    if params.data.unknown:
+        local_unknown(params.data.unknown)
     weights = params.base.weights_file()
     if "base.sha256" not in given and (setup or "base.weights" in given):
         wanted["base"]["sha256"] = sha256_of(weights) if weights else None

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import MethodType
 from typing import Any, NoReturn, cast
 
 import yaml
@@ -39,6 +40,8 @@ class StageParams:
     def __getattr__(self, key: str) -> Any:
         name = f"{self._where}{key}"
         value = getattr(self._values, key)
+        if isinstance(value, MethodType):  # of a section; it may read declared keys only, too
+            return MethodType(value.__func__, self)
         if name in self._declared:
             return value
         if any(other.startswith(f"{name}.") for other in self._declared):

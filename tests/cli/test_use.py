@@ -75,6 +75,8 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("vgg16 'augment.extra_views={Cat: 1}' data.classes=[Dog,Cow]", "must name classes of", 1),
         ("sample data.source=photos.zip", "photos.zip does not exist", 1),
         ("sample data.source='~nobody-here/photos'", "photos does not exist", 1),
+        ("data.relabel=relabel.csv", "local CSV with columns name and label, but relabel.csv", 1),
+        ("data.unknown=cars.zip", "data.unknown must be null, a URL, an archive or a folder", 1),
         ("data.source=setups data.watch=src", "data.watch must be data.source, setups, or", 1),
         ("sample data.table=labels.csv", "data.table must be null without a table", 1),
         ("mobilenetv2 data.layout=folders split.column=part", "split.column must be null", 1),
@@ -175,6 +177,24 @@ def test_a_local_table_is_watched_and_one_inside_the_source_is_not(folder):
     assert error.startswith("error: data.watch_table must be data.table, labels.csv")
     run("thaw use data.table=inside.csv", folder)
     assert params(folder)["data"]["watch_table"] == "src/thaw/sample/__init__.py"
+
+
+def test_corrected_labels_and_other_things_are_watched(folder):
+    before = (folder / "params.yaml").read_bytes()
+    (folder / "relabel.csv").write_text("name,label\n")
+    (folder / "others").mkdir()
+    run("thaw use data.relabel=relabel.csv data.unknown=others", folder)
+    data = params(folder)["data"]
+    assert data["watch_relabel"] == data["relabel"] == "relabel.csv"
+    assert data["watch_unknown"] == data["unknown"] == "others"
+    error = run("thaw use data.watch_relabel=setups", folder, expect=1)
+    assert error.startswith("error: data.watch_relabel must be data.relabel, relabel.csv, so that")
+    error = run("thaw use data.watch_unknown=relabel.csv", folder, expect=1)
+    assert error.startswith("error: data.watch_unknown must be data.unknown, others, so that DVC")
+    run("thaw use data.unknown=https://example.org/others.zip", folder)
+    assert params(folder)["data"]["watch_unknown"] == "src/thaw/evaluate/__init__.py"
+    run("thaw use data.relabel=null data.unknown=null", folder)
+    assert (folder / "params.yaml").read_bytes() == before
 
 
 def test_help_teaches(folder):

@@ -64,7 +64,8 @@ def make_repository(folder: Path) -> None:
     }
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     run("git init -q && git config user.email a@b.c && git config user.name Test", folder)
-    watched = f"data.watch={PROGRAM} data.watch_table={PROGRAM}"
+    keys = ("watch", "watch_table", "watch_relabel", "watch_unknown")
+    watched = " ".join(f"data.{key}={PROGRAM}" for key in keys)
     run(f"thaw use {watched} seed=1 split.seed=7 train.freeze_till=10", folder)
     run("dvc repro -q && git add -A && git commit -qm start", folder)
 

@@ -8,6 +8,7 @@ import typer
 
 from thaw.cli.compare import compare
 from thaw.cli.keras_model import keras_model
+from thaw.cli.label import label
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
@@ -25,6 +26,7 @@ app.command()(use)
 app.command()(sweep)
 app.command()(compare)
 app.command("keras")(keras_model)
+app.command()(label)
 app.command()(verify)
 
 

@@ -24,8 +24,9 @@ def use(
 
     Without a setup only the given keys change. A setup replaces all of params.yaml: sample.yaml
     has every key, the other setups only what differs from it. Comments are preserved. A local
-    source goes into data.watch, a local table into data.watch_table, and the hash of a weights
-    file into base.sha256, so that DVC notices when they change.
+    source goes into data.watch, a local data.table, data.relabel and data.unknown into
+    data.watch_table, data.watch_relabel and data.watch_unknown, and the hash of a weights file
+    into base.sha256, so that DVC notices when they change.
 
     Examples: `thaw use train.freeze_till=all` · `thaw use sample` · `thaw use mobilenetv2
     data.source=photos.zip base.weights=weights.h5`

@@ -71,8 +71,8 @@ def open_members(path: Path) -> Iterator[Members]:
     with unreadable_refused(path):
         if not path.is_dir() and not path.is_file():
             raise ThawError(
-                f"data.source must be a folder, a zip or a tar, but {path} is neither a file nor a "
-                "folder: correct data.source"
+                f"images must be in a folder, a zip or a tar, but {path} is neither a file nor a "
+                "folder: correct the path"
             )
         stream = None if path.is_dir() else path.open("rb")
     if stream is None:
@@ -88,7 +88,7 @@ def open_members(path: Path) -> Iterator[Members]:
                 yield Tar(path, stream, store)
         else:
             raise ThawError(
-                f"data.source must be a folder, a zip or a tar, but {path} is none of these or is "
+                f"images must be in a folder, a zip or a tar, but {path} is none of these or is "
                 f"damaged (starts with {start[:12]!r}): get it again, or pack the class folders "
                 "as a zip"
             )

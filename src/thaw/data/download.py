@@ -54,9 +54,9 @@ def _download_fsspec(url: str, target: Path) -> None:
         with atomic_write(target) as temporary:
             filesystem.get_file(path, str(temporary), callback=bar)
     except (ImportError, ValueError) as error:  # unknown protocol, or its package is missing
-        raise ThawError(f"data.source {url} cannot be read: {error}") from None
+        raise ThawError(f"{url} cannot be read: {error}") from None
     except FileNotFoundError:
-        raise ThawError(f"data.source {url} does not exist: check the URL") from None
+        raise ThawError(f"{url} does not exist: check the URL") from None
 
 
 def _download_http(url: str, target: Path) -> None:
@@ -72,8 +72,8 @@ def _download_http(url: str, target: Path) -> None:
             failures = 1 if _size(part) > size_before else failures + 1
             if failures == MAX_TRIES:
                 raise ThawError(
-                    f"{url} could not be downloaded in {MAX_TRIES} tries ({error}): check "
-                    "data.source and the network; the next run resumes the download"
+                    f"{url} could not be downloaded in {MAX_TRIES} tries ({error}): check the URL "
+                    "and the network; the next run resumes the download"
                 ) from None
             time.sleep(FIRST_PAUSE * 2 ** (failures - 1))
     os.replace(part, target)
@@ -107,7 +107,7 @@ def _check_status(url: str, response: requests.Response, part: Path) -> None:
     if response.status_code in RETRY_STATUSES:
         raise TransferInterrupted(status)
     if response.status_code not in (200, 206):
-        raise ThawError(f"{url} returned {status}: check data.source")
+        raise ThawError(f"{url} returned {status}: check the URL")
 
 
 def _save_validator(response: requests.Response, tag: Path) -> None:

@@ -28,6 +28,7 @@ from thaw.data.layout import (
     label_images,
     list_images,
 )
+from thaw.data.relabel import read_labels, relabel
 from thaw.data.tables import write_table
 from thaw.data.validate import SUFFIXES, ImageCheck, check_shard
 from thaw.errors import ThawError, listing
@@ -75,6 +76,7 @@ class Dataset:
     """The usable images and the inventory, both sorted by name.
 
     unused: number of images that data.classes and data.limit_per_class left out, by reason.
+    relabelled: number of files with another label than in the source, by data.relabel.
     split_column: the attribute that holds the given split, if the layout gives one.
     """
 
@@ -82,11 +84,12 @@ class Dataset:
     images: list[LabelledImage]
     inventory: list[InventoryRow]
     unused: dict[str, int]
+    relabelled: int
     split_column: str | None
 
 
 def collect(members: Members, data: Data, workers: int) -> Dataset:
-    """Read, label, validate, deduplicate and group the images of `data.classes`, or of all.
+    """Read, label, relabel, validate, deduplicate and group the images of `data.classes`, or all.
 
     A limit takes the images of a class in order of their SHA-256, a reproducible random order
     that is independent of file names, and stops decoding when it is reached. Raises ThawError
@@ -96,13 +99,13 @@ def collect(members: Members, data: Data, workers: int) -> Dataset:
     labelled = label_images(*_layout(data), images, _tables(members, others, data))
     log.info("data.layout is %s: %s", labelled.layout, labelled.why)
     chosen = choose_classes(labelled, data.classes)
+    labels = read_labels(data.relabel_file(), [file.name for file in labelled.files], chosen)
     among = set(chosen)
-    files = [file for file in labelled.files if file.label in among]
-    files_by_sha: dict[str, list[SourceFile]] = {}
-    for file in tqdm(files, desc="reading", unit="image", disable=None):
-        files_by_sha.setdefault(_sha256(members, file), []).append(file)
+    files = [file for file in labelled.files if file.label in among or file.name in labels]
+    files_by_sha, left_out, relabelled = relabel(_by_sha256(members, files), labels)
     checks = check_images(members, files_by_sha, data.limit_per_class, data.max_megapixels, workers)
-    unique, left_out = deduplicate(files_by_sha, checks)
+    unique, unusable = deduplicate(files_by_sha, checks)
+    left_out += unusable
     unused = {
         "of other classes": len(labelled.files) - len(files),
         "over data.limit_per_class": len(files) - len(unique) - len(left_out),
@@ -118,7 +121,7 @@ def collect(members: Members, data: Data, workers: int) -> Dataset:
     present = {file.label for file, _ in unique}
     classes = [label for label in chosen if label in present]
     inventory = sorted(left_out + dropped + _near_duplicates(kept))
-    return Dataset(classes, kept, inventory, unused, labelled.split_column)
+    return Dataset(classes, kept, inventory, unused, relabelled, labelled.split_column)
 
 
 def _layout(data: Data) -> tuple[str, TableColumns]:
@@ -309,8 +312,13 @@ def _row(file: SourceFile, reason: str, detail: str) -> InventoryRow:
     return InventoryRow(file.name, file.label, reason, detail)
 
 
-def _sha256(members: Members, file: SourceFile) -> str:
-    return hashlib.sha256(members.read(file.path)).hexdigest()
+def _by_sha256(members: Members, files: Sequence[SourceFile]) -> dict[str, list[SourceFile]]:
+    """The files by the SHA-256 of their content."""
+    found: dict[str, list[SourceFile]] = {}
+    for file in tqdm(files, desc="reading", unit="image", disable=None):
+        sha = hashlib.sha256(members.read(file.path)).hexdigest()
+        found.setdefault(sha, []).append(file)
+    return found
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
@@ -322,6 +330,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "images": len(dataset.images),
         "classes": {label: sizes[label] for label in dataset.classes},
         "groups": len({image.group for image in dataset.images}),
+        "relabelled": dataset.relabelled,
+        "dropped": reasons["dropped"],
         "left_out": dict(sorted(reasons.items())),
     }
 

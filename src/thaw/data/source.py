@@ -1,4 +1,4 @@
-"""Open the source of the images: the sample, a URL, an archive or a folder."""
+"""Open a source of images: the sample, a URL, an archive or a folder."""
 
 import hashlib
 import logging
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from thaw.data.archive import Folder, Members, open_members
 from thaw.data.download import download
+from thaw.data.layout import list_images
 from thaw.data.member_checks import unreadable_refused
 from thaw.errors import ThawError
 from thaw.files import check_sha256, remove_temporaries, sha256_of
-from thaw.params import Data
+from thaw.params import Data, local_unknown
 from thaw.paths import DOWNLOADS
 from thaw.sample.generate import write_sample
 
@@ -37,6 +38,23 @@ def open_source(data: Data) -> Iterator[Members]:
         _check_download(data, path)
     with open_members(path) as members:
         yield members
+
+
+def read_unknown(source: str) -> Iterator[tuple[str, bytes]]:
+    """Yield path and encoded bytes of each image in a `data.unknown`, sorted by path.
+
+    Its folders mean nothing. Hidden files and files that are no images, by suffix, are left out.
+    Raises ThawError if the source is missing or unsafe, or has no image.
+    """
+    with open_members(local_unknown(source) or download(source, DOWNLOADS)) as members:
+        images, _ = list_images(members.paths())
+        if not images:
+            raise ThawError(
+                f"data.unknown must have images, but {source} has none: put some in, or set "
+                "data.unknown to null"
+            )
+        for path in images:
+            yield path, members.read(path)
 
 
 def source_sha256(path: Path) -> str:

@@ -21,7 +21,10 @@ from thaw.experiments.pipeline import Pipeline
 from thaw.params import local_path
 from thaw.settings import edit
 
-LOCAL_PATHS = ("watch", "watch_table", "source", "table")  # of data, that Git may not hold
+LOCAL_PATHS = (  # of data, that Git may not hold
+    *("watch", "watch_table", "watch_relabel", "watch_unknown"),
+    *("source", "table", "relabel", "unknown"),
+)
 # Outs are linked to the cache where that is possible, so that a copy needs no space.
 LINKS = "reflink,hardlink,symlink,copy"
 SECONDS_TO_END = 10.0
@@ -47,7 +50,7 @@ def describe_inputs(root: Path, revision: str) -> Callable[[dict[str, Any]], str
 
 
 def local_inputs(params: dict[str, Any]) -> list[str]:
-    """The local paths that params name: a source, a table, weights.
+    """The local paths that params name: a source, tables, images of other things, weights.
 
     ThawError for a relative path that leads further out of the repository than its parent.
     """
@@ -56,7 +59,7 @@ def local_inputs(params: dict[str, Any]) -> list[str]:
     for path in paths:
         if Path(os.path.normpath(path)).parts[:2] == ("..", ".."):
             raise ThawError(
-                "a source, table or weights outside of the project's parent folder must be an "
+                "a source, a table or weights outside of the project's parent folder must be an "
                 f"absolute path for a sweep, but is {path}: write {Path(path).resolve()}"
             )
     return paths

@@ -1,0 +1,66 @@
+"""`thaw label`: rank unlabelled images by how much a label would help."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thaw.files import atomic_write
+from thaw.paths import BUNDLE
+
+
+def label(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Images, folders, archives or globs.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", dir_okay=False, help="A CSV to write, instead of stdout."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of images to name.")] = 100,
+    bundle: Annotated[Path, typer.Option(help="The bundle that predicts.")] = BUNDLE,
+) -> None:
+    """Rank unlabelled images by how much a label would help, as CSV.
+
+    The first is the least certain; each next one is uncertain and unlike those before it, so that
+    the first N are worth the work as a whole: label them, add them to data.source, and run
+    `dvc repro`. Columns: rank, path, label (the predicted class) and p (its probability). The same
+    images give the same ranking. An image that cannot be read is named on stderr and left out.
+    Exit code 0 if all were read, 1 if some were not, 2 for wrong use.
+
+    Examples: `thaw label new-photos` · `thaw label 'camera/**/*.jpg' more.zip --count 50 -o
+    to_label.csv`
+    """
+    from thaw.data.image_paths import expand, read_images
+    from thaw.evaluate.label_ranking import rank_images
+    from thaw.parallel import cores
+    from thaw.serving.predictor import Predictor
+
+    found = {path: expand(path) for path in paths}
+    if missing := [path for path, matches in found.items() if not matches]:
+        raise typer.BadParameter(f"{missing[0]} does not exist; paths start from {Path.cwd()}")
+    images = read_images(path for matches in found.values() for path in matches)
+    candidates, failed = rank_images(images, Predictor(bundle, cores()), count)
+    if not candidates and not failed:
+        raise typer.BadParameter(f"PATH must hold images, but {', '.join(paths)} holds none")
+    _write(output, ((n, c.name, c.label, c.probability) for n, c in enumerate(candidates, 1)))
+    for name, error in failed:
+        typer.echo(f"failed: {name}: {error}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _write(path: Path | None, rows: Iterable[tuple[object, ...]]) -> None:
+    """Write the CSV to `path`, atomically, or to stdout."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("rank", "path", "label", "p"))
+    writer.writerows(rows)
+    if path is None:
+        typer.echo(text.getvalue(), nl=False)
+        return
+    with atomic_write(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
