@@ -138,3 +138,16 @@ def read_predictions(path: Path) -> Predictions:
             np.array([labels.index(label) for label in table["label"]], dtype=np.int64),
             table[columns].to_numpy(np.float32),
         )
+
+
+def read_out_of_fold(path: Path, labels: list[str]) -> Predictions:
+    """Read the out-of-fold predictions of train and val, of which there is at least one."""
+    table = read_csv(path, {"name": str, "label": str, "fold": int, "predicted": str})
+    with damage_explained(path):
+        return Predictions(
+            labels,
+            list(table["name"]),
+            np.full(len(table), "out-of-fold", dtype=object),
+            np.array([index_of(label, labels) for label in table["label"]]),
+            table[[f"p_{label}" for label in labels]].to_numpy(np.float32),
+        )

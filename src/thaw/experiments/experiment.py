@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -20,7 +19,7 @@ from dvc.utils.serialize import parse_yaml
 from thaw.backbones import count_layers
 from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.errors import ThawError, listing
-from thaw.evaluate.predictions import Predictions, index_of, read_predictions
+from thaw.evaluate.predictions import Predictions, read_out_of_fold, read_predictions
 from thaw.experiments.git import seconds_of
 from thaw.files import damage_explained
 from thaw.paths import (
@@ -94,9 +93,9 @@ class Experiment:
         with damage_explained(f"{CROSSVAL_METRICS} of {self.name}"):
             training = json.loads(self.texts.get(CROSSVAL_METRICS, "{}")).get("training")
         if training == "full":
-            return _read_out_of_fold(self.cached(FULL_OUT_OF_FOLD), self.val.labels)
+            return read_out_of_fold(self.cached(FULL_OUT_OF_FOLD), self.val.labels)
         if training == "head" and self._is_frozen():
-            return _read_out_of_fold(self.cached(OUT_OF_FOLD), self.val.labels)
+            return read_out_of_fold(self.cached(OUT_OF_FOLD), self.val.labels)
         return None
 
     @cached_property
@@ -119,18 +118,6 @@ class Experiment:
                 f"or `dvc exp pull`, or run {self.name} again"
             )
         return file
-
-
-def _read_out_of_fold(path: Path, labels: list[str]) -> Predictions:
-    table = read_csv(path, {"name": str, "label": str, "fold": int, "predicted": str})
-    with damage_explained(path):
-        return Predictions(
-            labels,
-            list(table["name"]),
-            np.full(len(table), "out-of-fold", dtype=object),
-            np.array([index_of(label, labels) for label in table["label"]]),
-            table[[f"p_{label}" for label in labels]].to_numpy(np.float32),
-        )
 
 
 def read_experiments(names: Sequence[str]) -> tuple[list[Experiment], list[str]]:
