@@ -114,8 +114,9 @@ def _list(audit: pd.DataFrame, which: str, thumbnails: Mapping[str, str]) -> str
     first = rows.head(MOST_SHOWN).to_dict("records")
     cards = "".join(_card(row, thumbnails[row["name"]]) for row in first)
     title, how = LISTS[which]
-    found = {0: "No image.", len(rows): f"{len(rows):,} images."}
-    count = found.get(len(first), f"The first {len(first)} of {len(rows):,} images.")
+    count = f"{len(rows):,} {'image' if len(rows) == 1 else 'images'}."
+    if len(rows) > len(first):
+        count = f"The first {len(first)} of {len(rows):,} images."
     return f'<h2>{title}</h2><p class="soft">{how} {count}</p><ol class="cards">{cards}</ol>'
 
 
