@@ -11,10 +11,9 @@ from thaw.data.tables import read_classes, read_rows
 from thaw.errors import ThawError
 from thaw.evaluate.audit_page import shown, write_audit_page, write_empty_page
 from thaw.evaluate.image_quality import (
-    Quality,
     associations,
     find_issues,
-    measure_shard,
+    measure_quality,
     properties,
 )
 from thaw.evaluate.label_audit import (
@@ -25,15 +24,12 @@ from thaw.evaluate.label_audit import (
     outlier_list,
     ranking,
 )
-from thaw.evaluate.predictions import Predictions, read_out_of_fold
+from thaw.evaluate.predictions import read_out_of_fold
 from thaw.features.stored import read_embeddings
 from thaw.files import atomic_write
-from thaw.parallel import cores, map_shards
 from thaw.params import Params
 from thaw.paths import AUDIT, AUDIT_PAGE, EMBEDDINGS, IMAGES, OUT_OF_FOLD
 from thaw.stage import run
-
-SHARD_SIZE = 64  # images
 
 
 def main(params: Params) -> None:
@@ -54,7 +50,8 @@ def main(params: Params) -> None:
             f"{OUT_OF_FOLD} must hold the images of {EMBEDDINGS}, in their order, but does not: "
             "delete both and run `dvc repro`"
         )
-    quality = measured(found)
+    encoded = read_rows(IMAGES, ["name", "bytes"], set(found.names))
+    quality = measure_quality(row["bytes"] for row in encoded)
     scores, reasons = find_issues(quality)
     audit = pd.concat(
         [
@@ -73,13 +70,6 @@ def main(params: Params) -> None:
         classes,
         {row["name"]: row["bytes"] for row in chosen},
     )
-
-
-def measured(found: Predictions) -> Quality:
-    """The quality of the images, in the order of the predictions."""
-    rows = read_rows(IMAGES, ["name", "bytes"], set(found.names))
-    encoded = (row["bytes"] for row in rows)
-    return Quality(*np.array([*map_shards(measure_shard, encoded, SHARD_SIZE, cores())]).T)
 
 
 def write_audit(audit: pd.DataFrame) -> None:

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from thaw.evaluate.image_quality import (
-    Quality,
     associations,
     find_issues,
-    measure_shard,
+    measure_quality,
     properties,
 )
 
@@ -30,7 +29,7 @@ def encoded(image):
 
 
 def measured(images):
-    return Quality(*np.array(measure_shard([encoded(image) for image in images])).T)
+    return measure_quality(encoded(image) for image in images)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ correlation: a network may learn it in place of what the classes show. The limit
 brightness and aspect ratio are CleanVision's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from scipy.ndimage import laplace
 from scipy.stats import false_discovery_control, mannwhitneyu
 
 from thaw.images import read_rgb
+from thaw.parallel import batched, cores
 
+BATCH = 256  # encoded images in memory
 SIDE = 224  # pixels; larger images are measured at this size, as a network sees them
 DARK = 0.32  # 99 % of the pixels are below
 BRIGHT = 0.95  # 95 % of the pixels are above
@@ -30,7 +33,8 @@ class Quality:
     """What is measured of N images; each array is float64 (N,).
 
     dark_end, bright_end: 5 % and 99 % of the pixels are at most so bright, in [0, 1]; brightness:
-    mean, in [0, 1]; sharpness: see `measure`; width, height: pixels.
+    mean, in [0, 1]; width, height: pixels. sharpness: the standard deviation of the Laplacian by
+    that of the image, and so independent of contrast: 4.5 for white noise, 0 for a single colour.
     """
 
     dark_end: np.ndarray
@@ -41,17 +45,16 @@ class Quality:
     height: np.ndarray
 
 
-def measure_shard(shard: list[bytes]) -> list[tuple[float, ...]]:
-    """Measure a list of encoded images."""
-    return [measure(data) for data in shard]
+def measure_quality(encoded: Iterable[bytes]) -> Quality:
+    """Measure encoded images, which are read a few at a time."""
+    # Threads, for what takes time here releases Python's lock; processes would import it all again.
+    with ThreadPoolExecutor(cores()) as pool:
+        values = [one for batch in batched(encoded, BATCH) for one in pool.map(_measure, batch)]
+    return Quality(*np.array(values).T)
 
 
-def measure(data: bytes) -> tuple[float, ...]:
-    """The values of Quality of an encoded image, in their order.
-
-    Sharpness is the standard deviation of the image's Laplacian by that of the image, and so
-    independent of its contrast; 0 for an image of one colour. White noise has 4.5.
-    """
+def _measure(data: bytes) -> tuple[float, ...]:
+    """The values of Quality of an encoded image, in their order."""
     image = read_rgb(data)
     width, height = image.size
     small = image.convert("L")

@@ -80,12 +80,15 @@ def neighbour_distances(embeddings: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
     embeddings: float (N, V); fold: int (N,). The nearest are those of the other folds, because
     duplicates, which are in one fold, would hide each other. The outlier score of Kuan and Mueller
-    2022 ("Back to the Basics"), before its rescaling.
+    2022 ("Back to the Basics"), before its rescaling. The mean of the other folds is subtracted
+    first: embeddings of a ReLU are positive, and the cosine would tell mostly how near they are to
+    their mean.
     """
-    directions = normalize(np.asarray(embeddings, np.float32))
+    embeddings = np.asarray(embeddings, np.float32)
     distances = np.empty(len(fold))
     for number in np.unique(fold):
         held_out = fold == number
+        directions = normalize(embeddings - embeddings[~held_out].mean(axis=0))
         others = directions[~held_out]
         search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(others)), algorithm="brute")
         lengths, _ = search.fit(others).kneighbors(directions[held_out])
