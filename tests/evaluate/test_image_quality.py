@@ -73,11 +73,11 @@ def test_a_property_that_goes_with_a_label_is_reported_and_others_are_not(images
         planted[index] = planted[index].point(lambda value: value // 2)
     found = associations(properties(measured(planted)), labels, ["a", "b", "c"])
     first = found[0]
-    assert (first.property, first.label, first.verdict) == ("brightness", "b", "yes")
+    assert (first.name, first.label, first.verdict) == ("brightness", "b", "yes")
     assert first.low <= first.auroc <= first.high < 0.1
-    assert {one.property for one in found if one.verdict == "yes"} == {"brightness"}
+    assert {one.name for one in found if one.verdict == "yes"} == {"brightness"}
     # All images have one size and one aspect ratio, which can go with no label.
-    assert {one.property for one in found} == {"brightness", "sharpness"}
+    assert {one.name for one in found} == {"brightness", "sharpness"}
 
 
 def test_chance_is_reported_seldom():

@@ -140,7 +140,7 @@ def _associations(found: Sequence[Association]) -> str:
     """The strongest as a table, below what it means."""
     rows = [
         {
-            "property": one.property,
+            "property": one.name,
             "class": one.label,
             "AUROC": f"{one.auroc:.3f}",
             "95 % interval": f"{one.low:.3f} to {one.high:.3f}",

@@ -21,6 +21,7 @@ BATCH = 256  # encoded images in memory
 SIDE = 224  # pixels; larger images are measured at this size, as a network sees them
 DARK = 0.32  # 99 % of the pixels are below
 BRIGHT = 0.95  # 95 % of the pixels are above
+# Below are 97 % of photographs blurred by 1 % of their longer side, and 0.1 % of 4,000 as they are.
 BLURRED = 0.1  # sharpness
 ODD_SIZE = 3.0  # times the median
 ODD_ASPECT = 0.35  # shorter side by longer side
@@ -99,7 +100,7 @@ class Association:
     95 % interval from low to high; p_value: corrected over all tests.
     """
 
-    property: str
+    name: str  # of the property
     label: str
     auroc: float
     low: float
