@@ -12,7 +12,7 @@ from thaw.data.tables import SPLIT_COLUMNS, read_csv
 AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.fine_tune_learning_rate=0.002": {"train"},
     "train.dropout=0.1": {"crossval", "train"},
-    "crossval.enabled=false": {"crossval"},
+    "crossval.enabled=false": {"audit", "crossval"},
     "train.freeze_till=120": {"features", "train"},
     "train.pooling=flatten": {"embed", "train"},
     "augment.rotation=20.0": {"augment"},
@@ -64,7 +64,7 @@ def test_an_edit_of_a_module_makes_its_stages_stale(restored):
 def test_changed_and_changed_back_trains_nothing_again(restored):
     params = (restored / "params.yaml").read_text()
     (restored / "params.yaml").write_text(params.replace("head_epochs: 2", "head_epochs: 1"))
-    assert set(ran(run("dvc repro", restored))) == {"crossval", "train"} | BELOW_TRAIN
+    assert set(ran(run("dvc repro", restored))) == {"crossval", "audit", "train"} | BELOW_TRAIN
     (restored / "params.yaml").write_text(params)
     assert ran(run("dvc repro", restored)) == ["report"]  # cheap, and its outputs are in Git
     assert run("git status --porcelain", restored) == ""
@@ -100,11 +100,26 @@ def test_every_image_of_train_and_val_has_an_out_of_fold_prediction(project):
     assert metrics["accuracy"]["mean"] == pytest.approx(correct.mean())
 
 
+def test_the_audit_ranks_every_image_of_train_and_val(project):
+    split = read_csv(project / "data/split.csv", SPLIT_COLUMNS)
+    folded = sorted(split.loc[split["fold"] >= 0, "name"])
+    columns = {"list": str, "rank": int, "name": str, "label": str, "suggested": str}
+    found = read_csv(project / "outputs/audit.csv", columns | {"score": float, "reason": str})
+    for which in ("label", "outlier"):
+        here = found[found["list"] == which]
+        assert sorted(here["name"]) == folded
+        assert here["rank"].tolist() == list(range(1, len(folded) + 1))
+        assert here["score"].is_monotonic_decreasing
+    assert (project / "outputs/audit.html").read_text().count('<li class="card"') == len(found)
+
+
 def test_a_solved_head_and_cross_validation_switched_off(restored):
     changes = "train.head_solver=lbfgs train.hidden_units=[] crossval.enabled=false"
     run(f"thaw use {changes} train.freeze_till=all && dvc repro", restored)
     assert json.loads((restored / "metrics/crossval.json").read_text()) == {"n": 0}
-    assert len((restored / "outputs/out_of_fold.csv").read_text().splitlines()) == 1
+    for name in ("out_of_fold", "audit"):
+        assert len((restored / f"outputs/{name}.csv").read_text().splitlines()) == 1
+    assert "switched off" in (restored / "outputs/audit.html").read_text()
     assert len((restored / "plots/learning_curves.csv").read_text().splitlines()) == 2
 
 

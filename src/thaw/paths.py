@@ -27,6 +27,8 @@ CROSSVAL = Path("outputs/crossval.json")
 FULL_OUT_OF_FOLD = Path("outputs/full_out_of_fold.csv")
 FULL_CROSSVAL = Path("outputs/full_crossval.json")
 EXPLAIN = Path("outputs/explain")
+AUDIT = Path("outputs/audit.csv")
+AUDIT_PAGE = Path("outputs/audit.html")
 
 METRICS = Path("metrics")
 EVAL_METRICS = Path("metrics/eval.json")

@@ -162,8 +162,11 @@ def read_predictions(path: Path) -> Predictions:
         )
 
 
-def read_fold_predictions(path: Path, labels: list[str], split: str) -> Predictions:
-    """Read a table of `thaw.experiments.out_of_fold`. split: what its images are called."""
+def read_out_of_fold(path: Path, labels: list[str], split: str = "out-of-fold") -> Predictions:
+    """Read a table of `thaw.experiments.out_of_fold`, of which there is at least one row.
+
+    split: what its images are called.
+    """
     table = read_csv(path, {"name": str, "label": str, "fold": int, "predicted": str})
     with damage_explained(path):
         return Predictions(

@@ -1,17 +1,13 @@
 """Write a comparison as one HTML page that needs no network."""
 
-import base64
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from thaw.data.tables import read_rows
 from thaw.evaluate.gallery import thumbnail
+from thaw.evaluate.html_page import data_uri, jpeg_uri, table
+from thaw.evaluate.html_page import write_page as write_html
 from thaw.evaluate.predictions import Predictions
 from thaw.experiments import comparison_table
 from thaw.experiments.compare import (
@@ -26,25 +22,11 @@ from thaw.experiments.compare import (
 )
 from thaw.experiments.comparison_plots import draw_intervals, draw_setting, shared_ranges
 from thaw.experiments.experiment import Experiment
-from thaw.files import atomic_write
 from thaw.paths import IMAGES
 
 MOST_DRAWN = 12  # settings; a table of more is readable, pictures are not
 MOST_IMAGES = 12  # on which two settings disagree
 STYLE = """
-:root { --ink: #1d2733; --soft: #5b6775; --line: #e2e6ea; --blue: #0072b2; --orange: #d55e00; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.5rem 4rem; color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
-h3 { font-size: 1rem; margin: 1.8rem 0 .3rem; }
-p { margin: .3rem 0 .8rem; max-width: 60rem; } .soft { color: var(--soft); font-size: .9rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { text-align: left; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody tr:first-child td { font-weight: 600; }
 .pairs tbody tr:first-child td { font-weight: 400; }
 img.figure { display: block; width: 100%; height: auto; }
@@ -59,19 +41,6 @@ img.figure { display: block; width: 100%; height: auto; }
   overflow-wrap: anywhere; }
 .right { color: var(--blue); } .wrong { color: var(--orange); }
 summary { cursor: pointer; color: var(--soft); }
-"""
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Thaw: comparison</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
 """
 
 
@@ -88,15 +57,13 @@ def write_page(path: Path, comparison: Comparison, with_test: bool) -> None:
     """Write the page. with_test: also the accuracy on test images."""
     parts = [
         _head(comparison),
-        _table(comparison_table.rows(comparison, with_test)),
+        table(comparison_table.rows(comparison, with_test)),
         _intervals(comparison),
         _pairs(comparison),
         _disagreements(comparison),
         _drawings(comparison),
     ]
-    with atomic_write(path) as temporary:
-        page = PAGE.format(style=STYLE, body="\n".join(parts))
-        temporary.write_text(page, encoding="utf-8")
+    write_html(path, "comparison", "\n".join(parts), STYLE)
 
 
 def _head(comparison: Comparison) -> str:
@@ -116,17 +83,6 @@ def _head(comparison: Comparison) -> str:
     )
     left_out = "".join(f"<p class=soft>{escape(line)}</p>" for line in comparison.left_out)
     return f"<h1>Comparison of experiments</h1><p>{found}</p>{left_out}"
-
-
-def _table(rows: Sequence[dict[str, str]], kind: str = "") -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in rows[0])
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row.values())}</tr>" for row in rows
-    )
-    return (
-        f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
 
 
 def _intervals(comparison: Comparison) -> str:
@@ -162,7 +118,7 @@ def _pairs(comparison: Comparison) -> str:
     opened = " open" if len(rows) <= MOST_DRAWN else ""
     return (
         f"<h2>Paired tests</h2><p class=soft>{how}</p><details{opened}><summary>{len(rows)} "
-        f"{'pair' if len(rows) == 1 else 'pairs'}</summary>{_table(rows, 'pairs')}</details>"
+        f"{'pair' if len(rows) == 1 else 'pairs'}</summary>{table(rows, 'pairs')}</details>"
     )
 
 
@@ -237,13 +193,7 @@ def _answer(found: Predictions, index: int) -> tuple[str, float]:
 def _thumbnails(experiment: Experiment, names: set[str]) -> dict[str, str]:
     """The images as JPEG in data URIs, by name."""
     rows = read_rows(experiment.cached(IMAGES), ["name", "bytes"], names)
-    return {row["name"]: _jpeg(thumbnail(row["bytes"])) for row in rows}
-
-
-def _jpeg(pixels: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "jpeg", quality=85)
-    return _data_uri("image/jpeg", stream.getvalue())
+    return {row["name"]: jpeg_uri(thumbnail(row["bytes"])) for row in rows}
 
 
 def _drawings(comparison: Comparison) -> str:
@@ -275,9 +225,5 @@ def _limit(comparison: Comparison) -> str:
 
 
 def _figure(svg: bytes, title: str) -> str:
-    source = _data_uri("image/svg+xml", svg)
+    source = data_uri("image/svg+xml", svg)
     return f'<img class="figure" src="{source}" alt="{escape(title)}">'
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -19,7 +19,7 @@ from dvc.utils.serialize import parse_yaml
 from thaw.backbones import count_layers
 from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.errors import ThawError, listing
-from thaw.evaluate.predictions import Predictions, read_fold_predictions, read_predictions
+from thaw.evaluate.predictions import Predictions, read_out_of_fold, read_predictions
 from thaw.experiments.git import seconds_of
 from thaw.files import damage_explained
 from thaw.paths import (
@@ -93,11 +93,9 @@ class Experiment:
         with damage_explained(f"{CROSSVAL_METRICS} of {self.name}"):
             training = json.loads(self.texts.get(CROSSVAL_METRICS, "{}")).get("training")
         if training == "full":
-            return read_fold_predictions(
-                self.cached(FULL_OUT_OF_FOLD), self.val.labels, "out-of-fold"
-            )
+            return read_out_of_fold(self.cached(FULL_OUT_OF_FOLD), self.val.labels)
         if training == "head" and self._is_frozen():
-            return read_fold_predictions(self.cached(OUT_OF_FOLD), self.val.labels, "out-of-fold")
+            return read_out_of_fold(self.cached(OUT_OF_FOLD), self.val.labels)
         return None
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import Any
 from thaw.decision import DecisionRule
 from thaw.evaluate.calibration import fit_temperature, with_temperature
 from thaw.evaluate.decision_rule import choose_rule
-from thaw.evaluate.predictions import Predictions, read_fold_predictions
+from thaw.evaluate.predictions import Predictions, read_out_of_fold
 from thaw.files import read_json
 from thaw.params import Decision
 from thaw.paths import (
@@ -59,7 +59,7 @@ def fitting_predictions(classes: list[str]) -> Predictions:
     `split` of them says which: out-of-fold or val.
     """
     if read_json(FULL_CROSSVAL, ["n"])["n"]:
-        return read_fold_predictions(FULL_OUT_OF_FOLD, classes, "out-of-fold")
+        return read_out_of_fold(FULL_OUT_OF_FOLD, classes)
     if not TRAINED_EMBEDDINGS.exists() and read_json(CROSSVAL, ["n"])["n"]:
-        return read_fold_predictions(OUT_OF_FOLD, classes, "out-of-fold")
-    return read_fold_predictions(TRAIN / "val.csv", classes, "val")
+        return read_out_of_fold(OUT_OF_FOLD, classes)
+    return read_out_of_fold(TRAIN / "val.csv", classes, "val")
