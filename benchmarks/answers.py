@@ -21,7 +21,6 @@ was not looked at. Prints Markdown tables over the test images of all splits tog
 import argparse
 import io
 import json
-import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from thaw.evaluate.calibration import (
 )
 from thaw.evaluate.decision_rule import choose_rule
 from thaw.evaluate.metrics import accuracy
-from thaw.evaluate.predictions import Predictions, read_fold_predictions, read_predictions
+from thaw.evaluate.predictions import Predictions, read_out_of_fold, read_predictions
 from thaw.evaluate.unknown_metrics import refused, separation
 from thaw.experiments.statistics import wilson_interval
 from thaw.image_limits import UnusableImage
@@ -106,11 +105,12 @@ def answer(
 ) -> Elsewhere:
     """The bundle's answers."""
     truth, groups, encoded = photographs
-    answers = list(predictor.predict_each(encoded))
-    assert not any(isinstance(found, UnusableImage) for found in answers)
+    found = list(predictor.predict_each(encoded))
+    answers = [each for each in found if not isinstance(each, UnusableImage)]
+    assert len(answers) == len(found)
     labels = np.array(predictor.labels)
-    predicted = labels[[found.probabilities.argmax() for found in answers]]
-    scores = np.array([found.unknown_score for found in answers])
+    predicted = labels[[each.probabilities.argmax() for each in answers]]
+    scores = np.array([each.unknown_score for each in answers])
     return Elsewhere(truth, predicted, scores, halves(groups))
 
 
@@ -122,7 +122,7 @@ def run(folder: Path, seed: int, options: argparse.Namespace) -> Split:
     test = read_predictions(folder / "outputs/predictions.csv").subset("test")
     found = json.loads((folder / "metrics/eval.json").read_text())["accuracy"]
     print(f"split {seed}: {found:.4f} on {len(test.truth)} images, {seconds:.0f} s", flush=True)
-    fitting = read_fold_predictions(folder / "outputs/out_of_fold.csv", test.labels, "out-of-fold")
+    fitting = read_out_of_fold(folder / "outputs/out_of_fold.csv", test.labels)
     return Split(
         fitting,
         test,
@@ -215,7 +215,7 @@ def print_decisions(splits: Sequence[Split]) -> None:
             fitted = with_temperature(split.fitting.probabilities, split.temperature)
             rule = choose_rule(replace(split.fitting, probabilities=fitted), aim, costs, 0.0)
             answers.append(rule.decide(split.test.probabilities)[0])
-            thresholds.append(rule.threshold)
+            thresholds.append(rule.threshold or 0.0)
         decided = np.concatenate(answers)
         spread = f"{min(thresholds):.3f}–{max(thresholds):.3f}"
         rows.append([aim, spread, measured(aim, truth, decided), measured(aim, truth, plain)])
@@ -249,7 +249,7 @@ def measured(aim: str, truth: np.ndarray, answers: np.ndarray) -> str:
 
 def print_unknown(splits: Sequence[Split]) -> None:
     """Print what is refused at the bundles' limits, and how well the score separates."""
-    known = [split.test.unknown_scores for split in splits]
+    known = [np.asarray(split.test.unknown_scores) for split in splits]
     share = np.mean([np.mean(s > split.limit) for s, split in zip(known, splits, strict=True)])
     count = sum(len(split.test.truth) for split in splits)
     rows = [["test", str(count), interval_of(float(share), count), ""]]
@@ -287,4 +287,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

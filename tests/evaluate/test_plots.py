@@ -29,12 +29,8 @@ def flat_predictions(labels, each):
 
 def draw_all(folder, labels, each):
     test = flat_predictions(labels, each)
-    draw_overview(
-        folder / "overview.png",
-        METRICS,
-        test,
-        tables(test, 5, 1.5, DecisionRule()) | {"learning_curves": HISTORY},
-    )
+    drawn = tables(test, 5, 1.5, DecisionRule()) | {"learning_curves": HISTORY}
+    draw_overview(folder / "overview.png", METRICS, test, drawn)
     chosen = worst_mistakes(test, 6)
     grey = np.full((20, 20, 3), 99, np.uint8)
     draw_mistakes(folder / "mistakes.png", test, chosen, dict.fromkeys(test.names, grey))
