@@ -22,7 +22,8 @@ def random_images(seed, count, classes, size):
 def plain_rank(probabilities, embeddings, count):
     """The same with every gradient written out, in float64."""
     errors = probabilities - np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
-    gradients = (errors[:, :, None] * embeddings[:, None, :].astype(float)).reshape(len(errors), -1)
+    directions = embeddings / np.linalg.norm(embeddings.astype(float), axis=1, keepdims=True)
+    gradients = (errors[:, :, None] * directions[:, None, :]).reshape(len(errors), -1)
     chosen = [int(probabilities.max(axis=1).argmin())]
     while len(chosen) < min(count, len(gradients)):
         distances = np.linalg.norm(gradients[:, None] - gradients[chosen], axis=2).min(axis=1)
@@ -38,6 +39,7 @@ def test_the_order_is_that_of_the_written_out_gradients(seed, images, classes, c
     assert found.tolist() == plain_rank(probabilities, embeddings, count)
     assert len(set(found.tolist())) == min(count, images)
     assert found.tolist() == rank(probabilities, embeddings, images)[:count].tolist()
+    assert found.tolist() == rank(probabilities, 4 * embeddings, count).tolist()
 
 
 def test_a_copy_comes_after_all_that_differ_even_after_a_certain_image():
@@ -50,6 +52,11 @@ def test_a_copy_comes_after_all_that_differ_even_after_a_certain_image():
 
 def test_images_that_are_all_certain_keep_their_order():
     assert rank(np.eye(3), np.ones((3, 2)), 9).tolist() == [0, 1, 2]
+
+
+def test_an_embedding_of_zeros_is_like_a_certain_image():
+    probabilities, embeddings = np.full((3, 2), 0.5), np.array([[1, 0], [0, 0], [0, 1]])
+    assert rank(probabilities, embeddings, 3).tolist() == [0, 2, 1]
 
 
 @dataclass

@@ -78,24 +78,25 @@ def _answer(answer: Any) -> tuple[np.ndarray, np.ndarray] | ThawError:
 def rank(probabilities: np.ndarray, embeddings: np.ndarray, count: int) -> np.ndarray:
     """Indices of the `count` images to label first, or of all if there are fewer, int64.
 
-    probabilities: float (N, C); embeddings: float (N, V), what the classifier's last layer gets.
-    The gradient of its log loss, if the predicted class were right, is the outer product of
-    p - onehot(argmax p) and the embedding: short where the network is certain, and similar for
-    similar images (BADGE: Ash et al. 2020). Starts with the least certain image; the next is each
-    time the one whose gradient is farthest from those of all before (Sener & Savarese 2018). Of
-    equals the first. Takes O(N (C + V)) for each: no outer product is made, since inner products
-    of such are products of inner products.
+    probabilities: float (N, C); embeddings: float (N, V). The gradient of a linear classifier's
+    log loss, if the predicted class were right, is the outer product of p - onehot(argmax p) and
+    the embedding: short where the network is certain, and similar for similar images (BADGE: Ash
+    et al. 2020). Starts with the least certain image; the next is each time the one whose gradient
+    is farthest from those of all before (Sener & Savarese 2018). Of equals the first. Embeddings
+    are scaled to length 1, so that those with large activations do not lead. Takes O(N (C + V)) for
+    each: no outer product is made, since inner products of such are products of inner products.
     """
-    errors, embeddings = probabilities.astype(np.float32), embeddings.astype(np.float32)
+    errors, directions = probabilities.astype(np.float32), embeddings.astype(np.float32)
     errors[np.arange(len(errors)), errors.argmax(axis=1)] -= 1
-    lengths = np.square(errors).sum(axis=1) * np.square(embeddings).sum(axis=1)
-    lengths = lengths.astype(np.float64)  # squared
+    norms = np.linalg.norm(directions, axis=1, keepdims=True)
+    directions /= np.where(norms > 0, norms, 1)
+    lengths = np.square(errors, dtype=np.float64).sum(axis=1) * (norms[:, 0] > 0)  # squared
     distances = np.full(len(errors), np.inf)  # squared, to the nearest chosen one
     chosen: list[int] = []
     while len(chosen) < min(count, len(errors)):
         at = int(distances.argmax() if chosen else probabilities.max(axis=1).argmin())
         chosen.append(at)
-        products = (errors @ errors[at]) * (embeddings @ embeddings[at])
+        products = (errors @ errors[at]) * (directions @ directions[at])
         distances = np.minimum(distances, lengths + lengths[at] - 2 * products)
         distances[at] = -np.inf
     return np.array(chosen, np.int64)
