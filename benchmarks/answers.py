@@ -35,8 +35,6 @@ from sklearn.metrics import precision_score, recall_score
 from thaw.evaluate.calibration import (
     calibration_metrics,
     expected_calibration_error,
-    fit_temperature,
-    with_temperature,
 )
 from thaw.evaluate.decision_rule import choose_rule
 from thaw.evaluate.metrics import accuracy
@@ -46,6 +44,7 @@ from thaw.experiments.statistics import wilson_interval
 from thaw.image_limits import UnusableImage
 from thaw.parallel import cores
 from thaw.serving.predictor import Predictor
+from thaw.temperature import fit_temperature, with_temperature
 
 SPOIL = 3.0
 BINS = 10

@@ -12,10 +12,9 @@ from sklearn.metrics import brier_score_loss
 from thaw.evaluate.calibration import (
     calibration_metrics,
     expected_calibration_error,
-    fit_temperature,
     reliability,
-    with_temperature,
 )
+from thaw.temperature import fit_temperature, with_temperature
 
 
 def binary(top):

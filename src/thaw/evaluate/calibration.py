@@ -1,4 +1,4 @@
-"""Calibrate probabilities, and measure how well they are calibrated.
+"""Measure how well probabilities are calibrated.
 
 Shapes: probabilities, float (N, C); truth, int (N,), class indices.
 """
@@ -7,41 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
-TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
+from thaw.temperature import TINY
+
 DRAWS = 1_000  # of the bootstrap
-MOST_TEMPERATURE = 50.0  # and its inverse the least
-
-
-def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature with the lowest log loss (Guo et al. 2017, section 4.2).
-
-    Platt's targets (Platt 1999, section 2.2) stand for the labels, 1 - 1 / (N + 2) for the true
-    class, so that a few images, all predicted right, do not make every answer certain.
-    """
-    scores = np.log(np.maximum(probabilities.astype(np.float64), TINY))
-    count, classes = scores.shape
-    targets = np.full(scores.shape, 1 / (count + 2) / (classes - 1))
-    targets[np.arange(count), truth] = 1 - 1 / (count + 2)
-
-    def log_loss(log_temperature: float) -> float:
-        return float(-np.sum(targets * _log_softmax(scores / np.exp(log_temperature))))
-
-    most = np.log(MOST_TEMPERATURE)
-    found = minimize_scalar(log_loss, bounds=(-most, most), method="bounded")
-    return float(np.exp(found.x))
-
-
-def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """The probabilities of the scores divided by `temperature`, float32 (N, C)."""
-    scores = np.log(np.maximum(probabilities.astype(np.float64), TINY))
-    return np.exp(_log_softmax(scores / temperature)).astype(np.float32)
-
-
-def _log_softmax(scores: np.ndarray) -> np.ndarray:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from thaw.decision import DecisionRule
-from thaw.evaluate.calibration import reliability, with_temperature
+from thaw.evaluate.calibration import reliability
 from thaw.evaluate.decision_rule import risk_coverage
 from thaw.evaluate.metrics import per_class, positives
 from thaw.evaluate.predictions import Predictions
+from thaw.temperature import with_temperature
 
 MOST_POINTS = 200  # of the risk–coverage curve, more than a plot resolves
 

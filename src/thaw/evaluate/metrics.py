@@ -10,14 +10,9 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from thaw.evaluate.calibration import (
-    DRAWS,
-    TINY,
-    calibration_metrics,
-    expected_calibration_error,
-    with_temperature,
-)
+from thaw.evaluate.calibration import DRAWS, calibration_metrics, expected_calibration_error
 from thaw.evaluate.predictions import Predictions
+from thaw.temperature import TINY, with_temperature
 
 Metrics = Iterator[tuple[str, Any]]
 HEADLINE = (

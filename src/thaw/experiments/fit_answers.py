@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from thaw.decision import DecisionRule
-from thaw.evaluate.calibration import fit_temperature, with_temperature
 from thaw.evaluate.decision_rule import choose_rule
 from thaw.evaluate.predictions import Predictions, read_out_of_fold
 from thaw.files import read_json
@@ -20,6 +19,7 @@ from thaw.paths import (
     OUT_OF_FOLD,
     TRAIN,
 )
+from thaw.temperature import fit_temperature, with_temperature
 
 TRAINED_EMBEDDINGS = TRAIN / "embeddings.npy"  # only if the tail was trained
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.errors import ThawError, listing
-
-TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
+from thaw.temperature import TINY
 
 
 @dataclass(frozen=True)
