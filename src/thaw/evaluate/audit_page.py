@@ -35,9 +35,10 @@ INTRODUCTION = """
 <p>{count} training and validation images; test images take no part. Confident learning takes
 {wrong} of the labels for wrong. Look at the first images of each list, until they look right.</p>
 <p class="keys"><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> move, <kbd>k</kbd> keep,
-<kbd>r</kbd> relabel, <kbd>d</kbd> drop, <kbd>u</kbd> undo. This browser remembers what you
-decide. Download <code>relabel.csv</code>, and put its path at <code>data.relabel</code> in
-<code>params.yaml</code>.</p>
+<kbd>r</kbd> relabel, <kbd>d</kbd> drop, <kbd>u</kbd> undo.</p>
+<p>This browser remembers what you decide. Download <code>relabel.csv</code>, and put its path at
+<code>data.relabel</code> in <code>params.yaml</code>. If there is an earlier one, continue from it,
+so that what it says is in the new one.</p>
 """
 BAR = """
 <div class="bar" role="toolbar" aria-label="Decisions">

@@ -16,7 +16,8 @@ kbd { padding: 0 .4rem; border: 1px solid var(--line); border-radius: .25rem; ba
 .card[data-decision=keep] { border-color: var(--blue); }
 .card[data-decision=relabel] { border-color: var(--orange); }
 .card[data-decision=drop] { border-color: var(--ink); } .card[data-decision] img { opacity: .45; }
-.buttons { display: flex; gap: .3rem; } .buttons button { flex: 1; padding: .3rem 0; }
+.buttons { display: flex; gap: .3rem; } .buttons button { flex: 1;
+  padding: .3rem .2rem; overflow-wrap: normal; }
 button, .button { font: inherit; font-size: .85rem; padding: .35rem .8rem; cursor: pointer;
   border: 1px solid #b8c1ca; border-radius: .3rem; background: #fff; color: var(--ink); }
 #download { background: var(--blue); border-color: var(--blue); color: #fff; }
@@ -190,7 +191,7 @@ find("earlier").addEventListener("change", async event => {
   event.target.value = "";
   remember();
 });
-if (current) current.tabIndex = 0;
+if (current) { current.tabIndex = 0; current.focus({preventScroll: true}); }
 show();
 })();
 """

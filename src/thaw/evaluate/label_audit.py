@@ -52,8 +52,8 @@ def label_list(found: Predictions) -> pd.DataFrame:
     for probability, row, true, best in zip(
         quality, found.probabilities, found.truth, found.predicted, strict=True
     ):
-        reason = f"{found.labels[true]} has a probability of {probability:.2g}"
-        other = f", {found.labels[best]} of {row[best]:.2g}" if best != true else ""
+        reason = f"{found.labels[true]} has a probability of {probability:.1%}"
+        other = f", {found.labels[best]} of {row[best]:.1%}" if best != true else ""
         reasons.append(reason + other)
     return ranking(LABEL, found, 1 - quality, reasons)
 
