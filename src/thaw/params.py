@@ -290,6 +290,12 @@ class Crossval(Section):
     full: bool  # of the entire training too, fine-tuning included
 
 
+class Unknown(Section):
+    """Which images are answered `unknown`."""
+
+    refuse: float = Field(gt=0, lt=1)  # share of known images that the limit may refuse
+
+
 class Compute(Section):
     """How the frozen prefix, the training and the bundle run."""
 
@@ -357,6 +363,7 @@ class Params(Section):
     augment: Augment
     train: Train
     crossval: Crossval
+    unknown: Unknown
     compute: Compute
     decision: Decision
     export: Export

@@ -1,5 +1,7 @@
 """Test-time augmentation in the ONNX graph: average over an image and its horizontal flip."""
 
+from collections.abc import Iterator
+
 import onnx
 from onnx.parser import parse_node
 
@@ -11,28 +13,32 @@ FLIP = [
     "flipped_images = Slice (images, last, before_first, image_width_axis, last)",
     "both_images = Concat <axis = 0> (images, flipped_images)",
 ]
-AVERAGE = [
-    "original, flipped = Split <axis = 0, num_outputs = 2> (both_probabilities)",
-    "probabilities = Mean (original, flipped)",
-    "original_maps, flipped_maps = Split <axis = 0, num_outputs = 2> (both_heatmaps)",
-    "map_width_axis = Constant <value_ints = [3]> ()",  # (N, classes, h, w)
-    "unflipped_maps = Slice (flipped_maps, last, before_first, map_width_axis, last)",
-    "heatmaps = Mean (original_maps, unflipped_maps)",
-]
 
 
 def with_tta_flip(model: bytes) -> bytes:
     """Average an ONNX `model` over each image and its flip (Krizhevsky et al. 2012, section 4.1).
 
-    The heatmaps of the flipped image are flipped back first.
+    Each output (N, …) is averaged; the heatmaps of the flipped image are flipped back first.
     """
     classifier = onnx.load_model_from_string(model)
     graph = classifier.graph
-    renamed = {end.name: f"both_{end.name}" for end in (*graph.input, *graph.output)}
+    outputs = [output.name for output in graph.output]
+    renamed = {name: f"both_{name}" for name in ("images", *outputs)}
     for node in graph.node:
         for tensors in (node.input, node.output):
             tensors[:] = [renamed.get(name, name) for name in tensors]
-    nodes = [*map(parse_node, FLIP), *graph.node, *map(parse_node, AVERAGE)]
+    averages = (parse_node(node) for name in outputs for node in _average(name))
+    nodes = [*map(parse_node, FLIP), *graph.node, *averages]
     del graph.node[:]
     graph.node.extend(nodes)
     return classifier.SerializeToString()
+
+
+def _average(output: str) -> Iterator[str]:
+    flipped = f"flipped_{output}"
+    yield f"original_{output}, {flipped} = Split <axis = 0, num_outputs = 2> (both_{output})"
+    if output == "heatmaps":
+        yield "map_width_axis = Constant <value_ints = [3]> ()"  # (N, classes, h, w)
+        yield f"unflipped = Slice ({flipped}, last, before_first, map_width_axis, last)"
+        flipped = "unflipped"
+    yield f"{output} = Mean (original_{output}, {flipped})"

@@ -1,0 +1,72 @@
+"""Add the embedding and the unknown score to the ONNX graph of a classifier."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.helper import make_tensor_value_info
+from onnx.numpy_helper import from_array
+from onnx.parser import parse_node
+
+# The method is described in thaw.evaluate.unknown.
+NODES = [
+    "embedding = ReduceMean <keepdims = 0> (feature_map, unknown_sides)",
+    "any_length = ReduceL2 (embedding, unknown_channel_axis)",
+    "length = Max (any_length, unknown_tiny)",
+    "scaled = Div (embedding, length)",
+    "centred = Sub (scaled, unknown_centre)",
+    "directions = Cast <to = 1> (unknown_directions)",
+    "inside = MatMul (centred, directions)",
+    "projected = Gemm <transB = 1> (inside, directions)",
+    "outside = Sub (centred, projected)",
+    "scaled_outside_length = ReduceL2 <keepdims = 0> (outside, unknown_channel_axis)",
+    "length_of_each = ReduceMax <keepdims = 0> (length, unknown_channel_axis)",
+    "outside_length = Mul (scaled_outside_length, length_of_each)",
+    "outside_root = Sqrt (outside_length)",
+    "references = Cast <to = 1> (unknown_references)",
+    "less_own_square = Gemm <alpha = -2.0, transB = 1> (inside, references, unknown_squares)",
+    "own_square = ReduceSumSquare (inside, unknown_channel_axis)",
+    "lowest, which = TopK <largest = 0> (less_own_square, unknown_nearest)",
+    "squared_distances = Add (lowest, own_square)",
+    "not_negative = Relu (squared_distances)",
+    "distances = Sqrt (not_negative)",
+    "distance = ReduceMean <keepdims = 0> (distances, unknown_channel_axis)",
+    "unknown_score = Mul (distance, outside_root)",
+]
+
+
+def positions(model: bytes) -> int:
+    """Number of positions of the feature map of a classifier, h · w."""
+    outputs = onnx.load_model_from_string(model).graph.output
+    [heatmaps] = [output for output in outputs if output.name == "heatmaps"]
+    height, width = (side.dim_value for side in heatmaps.type.tensor_type.shape.dim[-2:])
+    return int(height * width)
+
+
+def with_unknown_score(model: bytes, reference: Mapping[str, Any]) -> bytes:
+    """Add two outputs, float32, to the ONNX of a classifier that `classifier_onnx` made.
+
+    `embedding` (N, K) is the mean of the feature map over its positions; `unknown_score` (N,) is 0
+    or more, and larger for stranger images. reference: the fields of
+    a thaw.evaluate.unknown.Reference by their names, of K channels.
+    """
+    classifier = onnx.load_model_from_string(model)
+    graph = classifier.graph
+    constants = {
+        **reference,
+        "nearest": np.array([reference["nearest"]]),
+        "squares": (reference["references"].astype(np.float32) ** 2).sum(axis=1),
+        "sides": np.array([1, 2]),  # of the feature map (N, h, w, K)
+        "channel_axis": np.array([1]),  # and that of references
+        "tiny": np.array([1e-12], np.float32),
+    }
+    graph.initializer.extend(
+        from_array(array, f"unknown_{name}") for name, array in constants.items()
+    )
+    graph.node.extend(map(parse_node, NODES))
+    outputs: dict[str, list[int]] = {"embedding": [len(reference["centre"])], "unknown_score": []}
+    for name, sides in outputs.items():
+        shape = ["batch", *sides]
+        graph.output.append(make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    return classifier.SerializeToString(deterministic=True)
