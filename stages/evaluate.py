@@ -4,19 +4,28 @@ import gc
 
 gc.disable()  # until `run`: what the imports create stays
 
+import logging
+
+import numpy as np
+
 from thaw.bundle import check_unseen
 from thaw.data.tables import read_rows, read_split
+from thaw.errors import ThawError
 from thaw.evaluate.curves import tables
 from thaw.evaluate.decision_rule import decision_metrics
 from thaw.evaluate.metrics import HEADLINE, calibration_report, evaluate
 from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables
+from thaw.evaluate.unknown_metrics import unknown_metrics
 from thaw.files import write_json
+from thaw.image_limits import UnusableImage
 from thaw.parallel import cores
 from thaw.params import Params
 from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
 from thaw.serving.predictor import Predictor
 from thaw.stage import run
+
+log = logging.getLogger("thaw")
 
 
 def main(params: Params) -> None:
@@ -37,8 +46,27 @@ def main(params: Params) -> None:
     metrics["threshold"] = rule.threshold
     metrics["calibration"] = dict(calibration_report(test, temperature, bins))
     metrics["decision"] = dict(decision_metrics(rule, test))
+    if test.unknown_scores is not None:
+        others = scores_of_others(predictor, params.data.unknown) if params.data.unknown else None
+        found = unknown_metrics(test.unknown_scores, predictor.unknown_limit, others)
+        metrics["unknown"] = dict(found)
     write_json(EVAL_METRICS, {key: metrics.pop(key) for key in HEADLINE})
     write_json(DETAILS, metrics)
+
+
+def scores_of_others(predictor: Predictor, source: str) -> np.ndarray:
+    """Unknown scores, float32 (M,), of the images of `data.unknown` that can be decoded."""
+    # Imported here because it loads the sample and what compares images.
+    from thaw.data.source import read_unknown
+
+    encoded = (data for _, data in read_unknown(source))
+    found = list(predictor.predict_each(encoded))
+    answers = [answer for answer in found if not isinstance(answer, UnusableImage)]
+    if not answers:
+        raise ThawError(f"data.unknown must have images that can be decoded, but {source} has none")
+    if unusable := len(found) - len(answers):
+        log.warning("%d images of %s cannot be decoded and are left out", unusable, source)
+    return np.array([answer.unknown_score for answer in answers])
 
 
 if __name__ == "__main__":

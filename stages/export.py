@@ -8,12 +8,13 @@ import onnx
 
 from thaw.bundle import write_bundle
 from thaw.data.tables import read_classes, read_rows
-from thaw.experiments.fit_answers import fit_answers
+from thaw.experiments.fit_answers import fit_answers, fit_unknown
 from thaw.features.fingerprint import check_fingerprint, read_fingerprint
 from thaw.features.rows import read_listing
 from thaw.files import damage_explained, read_json
 from thaw.model.temperature import divide_scores
 from thaw.model.tta_flip import with_tta_flip
+from thaw.model.unknown_onnx import positions, with_unknown_score
 from thaw.params import Params
 from thaw.paths import BUNDLE, CLASSIFIER, EMBEDDINGS, IMAGES, TRAIN
 from thaw.stage import run
@@ -29,7 +30,8 @@ def main(params: Params) -> None:
         model = CLASSIFIER.read_bytes()
         onnx.checker.check_model(model)
     answers = fit_answers(classes, params.decision, params.export.calibrate)
-    model = divide_scores(model, answers.temperature)
+    reference, limit = fit_unknown(positions(model), params.unknown.refuse)
+    model = with_unknown_score(divide_scores(model, answers.temperature), vars(reference))
     if params.export.tta_flip:
         model = with_tta_flip(model)
     manifest = {
@@ -40,11 +42,13 @@ def main(params: Params) -> None:
         "precision": params.compute.precision,
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],
+        "unknown": {"limit": limit, "refuse": params.unknown.refuse},
+        **answers.manifest(params.decision.aim),
     }
     seen = set(read_listing(EMBEDDINGS)["name"])
     rows = read_rows(IMAGES, ["name", "sha256"])
     hashes = [row["sha256"] for row in rows if row["name"] in seen]
-    write_bundle(BUNDLE, model, classes, manifest | answers.manifest(params.decision.aim), hashes)
+    write_bundle(BUNDLE, model, classes, manifest, hashes)
 
 
 if __name__ == "__main__":

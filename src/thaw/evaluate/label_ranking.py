@@ -2,24 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 from thaw.errors import ThawError
-
-
-class Predictor(Protocol):
-    """The interface to a bundle. Passed in, because this package must not import serving."""
-
-    labels: list[str]
-
-    def predict_each(self, encoded: Iterable[bytes]) -> Iterator[Any]:
-        """For each image in order: probabilities (C,) and embedding (V,), or a ThawError.
-
-        The embedding is empty if the bundle has none.
-        """
+from thaw.evaluate.predictions import Answer, Predictor
 
 
 @dataclass(frozen=True)
@@ -62,17 +50,16 @@ def rank_images(
     return [Candidate(name, predictor.labels[top], p) for name, top, p in best], failed
 
 
-def _answer(answer: Any) -> tuple[np.ndarray, np.ndarray] | ThawError:
+def _answer(answer: Answer | ThawError) -> tuple[np.ndarray, np.ndarray] | ThawError:
     """Probabilities and embedding, without the heatmaps, which are large; or the error."""
     if isinstance(answer, ThawError):
         return answer
-    embedding = getattr(answer, "embedding", None)
-    if embedding is None or not embedding.size:
+    if not answer.embedding.size:
         raise ThawError(
             "a ranking needs the embedding of each image, but the bundle gives none: make it again "
             "with `dvc repro export`"
         )
-    return answer.probabilities, embedding
+    return answer.probabilities, answer.embedding
 
 
 def rank(probabilities: np.ndarray, embeddings: np.ndarray, count: int) -> np.ndarray:

@@ -32,6 +32,10 @@ class Answer(Protocol):
     def unknown_score(self) -> np.ndarray:
         """(), the larger, the stranger; NaN from a bundle without."""
 
+    @property
+    def embedding(self) -> np.ndarray:
+        """(V,); empty from a bundle without."""
+
 
 class Predictor(Protocol):
     """The interface to a bundle. Passed in, because this package must not import serving."""

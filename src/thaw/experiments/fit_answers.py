@@ -7,13 +7,18 @@ are of the very training that the bundle did, else on validation images. Test ta
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from thaw.decision import DecisionRule
+from thaw.evaluate import unknown
 from thaw.evaluate.decision_rule import choose_rule
 from thaw.evaluate.predictions import Predictions, read_out_of_fold
-from thaw.files import read_json
+from thaw.features.stored import read_embeddings
+from thaw.files import damage_explained, read_json
 from thaw.params import Decision
 from thaw.paths import (
     CROSSVAL,
+    EMBEDDINGS,
     FULL_CROSSVAL,
     FULL_OUT_OF_FOLD,
     OUT_OF_FOLD,
@@ -63,3 +68,24 @@ def fitting_predictions(classes: list[str]) -> Predictions:
     if not TRAINED_EMBEDDINGS.exists() and read_json(CROSSVAL, ["n"])["n"]:
         return read_out_of_fold(OUT_OF_FOLD, classes)
     return read_out_of_fold(TRAIN / "val.csv", classes, "val")
+
+
+def fit_unknown(positions: int, refuse: float) -> tuple[unknown.Reference, float]:
+    """Fit the reference of the unknown score, and the limit that refuses a share of known images.
+
+    positions: of the feature map. The embeddings are those of the network that is shipped. If the
+    tail was trained, the reference is that of train, and the limit that of val; else the reference
+    is that of both, and the limit that of out-of-fold scores.
+    """
+    embeddings, rows = read_embeddings(EMBEDDINGS)
+    images = np.flatnonzero(rows["view"] == 0)
+    fold, is_val = rows["fold"].to_numpy()[images], (rows["split"] == "val").to_numpy()[images]
+    if not TRAINED_EMBEDDINGS.exists():
+        known = unknown.over_positions(embeddings[images], positions)
+        return unknown.fit(known), unknown.limit(unknown.out_of_fold(known, fold), refuse)
+    with damage_explained(TRAINED_EMBEDDINGS):
+        known = unknown.over_positions(np.load(TRAINED_EMBEDDINGS), positions)
+        if len(known) != len(images):
+            raise ValueError(f"it must hold a row for each of {len(images)} images")
+    reference = unknown.fit(known[~is_val])
+    return reference, unknown.limit(unknown.score(reference, known[is_val]), refuse)

@@ -67,6 +67,6 @@ def with_unknown_score(model: bytes, reference: Mapping[str, Any]) -> bytes:
     graph.node.extend(map(parse_node, NODES))
     outputs: dict[str, list[int]] = {"embedding": [len(reference["centre"])], "unknown_score": []}
     for name, sides in outputs.items():
-        shape = ["batch", *sides]
+        shape: list[int | str] = ["batch", *sides]
         graph.output.append(make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
     return classifier.SerializeToString(deterministic=True)
