@@ -30,7 +30,8 @@ def main(params: Params) -> None:
         model = CLASSIFIER.read_bytes()
         onnx.checker.check_model(model)
     answers = fit_answers(classes, params.decision, params.export.calibrate)
-    reference, limit = fit_unknown(positions(model), params.unknown.refuse)
+    flattened = positions(model) if params.train.pooling == "flatten" else 1
+    reference, limit = fit_unknown(flattened, params.unknown.refuse)
     model = with_unknown_score(divide_scores(model, answers.temperature), vars(reference))
     if params.export.tta_flip:
         model = with_tta_flip(model)

@@ -65,8 +65,7 @@ def with_unknown_score(model: bytes, reference: Mapping[str, Any]) -> bytes:
         from_array(array, f"unknown_{name}") for name, array in constants.items()
     )
     graph.node.extend(map(parse_node, NODES))
-    outputs: dict[str, list[int]] = {"embedding": [len(reference["centre"])], "unknown_score": []}
-    for name, sides in outputs.items():
-        shape: list[int | str] = ["batch", *sides]
-        graph.output.append(make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    float32, channels = onnx.TensorProto.FLOAT, len(reference["centre"])
+    graph.output.append(make_tensor_value_info("embedding", float32, ["batch", channels]))
+    graph.output.append(make_tensor_value_info("unknown_score", float32, ["batch"]))
     return classifier.SerializeToString(deterministic=True)
