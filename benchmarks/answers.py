@@ -22,15 +22,16 @@ import argparse
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 import pandas as pd
 from clone import clone, timed
 from sklearn.metrics import precision_score, recall_score
+from unknown_scores import read_breeds, read_other
 
 from thaw.evaluate.calibration import (
     calibration_metrics,
@@ -57,7 +58,7 @@ HALVES = ("chosen on", "reported")
 class Elsewhere:
     """Answers to images from elsewhere: predicted class, unknown score, and a half of each."""
 
-    truth: list[str]
+    truth: np.ndarray
     predicted: np.ndarray
     scores: np.ndarray
     half: np.ndarray  # indices into HALVES
@@ -75,42 +76,32 @@ class Split:
     others: Elsewhere
 
 
-def halves(groups: Sequence[str]) -> np.ndarray:
-    """Every second group, by name, is in the second half."""
-    order = {group: index % 2 for index, group in enumerate(sorted(set(groups)))}
-    return np.array([order[group] for group in groups])
+def breeds(path: Path) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+    """Label and half of each photograph of BREEDS, and its file."""
+    with zipfile.ZipFile(path) as archive:
+        table = pd.read_csv(io.BytesIO(archive.read("labels.csv")))
+    files, is_first = read_breeds(path)
+    return table["label"].to_numpy(), (~is_first).astype(int), files
 
 
-def breeds(path: Path) -> tuple[list[str], list[str], Iterator[bytes]]:
-    """Label and breed of each photograph of BREEDS, and their bytes."""
-    archive = zipfile.ZipFile(path)
-    [table] = [name for name in archive.namelist() if name.endswith("labels.csv")]
-    rows = pd.read_csv(io.BytesIO(archive.read(table)))
-    files = [str(PurePosixPath(table).with_name(name)) for name in rows["file"]]
-    labels = rows["label"].str.capitalize().tolist()
-    return labels, rows["breed"].tolist(), map(archive.read, files)
-
-
-def others(path: Path) -> tuple[list[str], list[str], Iterator[bytes]]:
-    """The class of each photograph of OTHERS, twice, and their bytes."""
-    archive = zipfile.ZipFile(path)
-    files = [name for name in sorted(archive.namelist()) if name.lower().endswith(".jpg")]
-    classes = [PurePosixPath(name).parent.name for name in files]
-    return classes, classes, map(archive.read, files)
+def others(path: Path) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+    """Nothing for a label, the half of each photograph of OTHERS, and its file."""
+    files, is_first = read_other(path)
+    return np.full(len(files), ""), (~is_first).astype(int), files
 
 
 def answer(
-    predictor: Predictor, photographs: tuple[list[str], list[str], Iterator[bytes]]
+    predictor: Predictor, photographs: tuple[np.ndarray, np.ndarray, list[bytes]]
 ) -> Elsewhere:
     """The bundle's answers."""
-    truth, groups, encoded = photographs
+    truth, half, encoded = photographs
     found = list(predictor.predict_each(encoded))
     answers = [each for each in found if not isinstance(each, UnusableImage)]
     assert len(answers) == len(found)
     labels = np.array(predictor.labels)
     predicted = labels[[each.probabilities.argmax() for each in answers]]
     scores = np.array([each.unknown_score for each in answers])
-    return Elsewhere(truth, predicted, scores, halves(groups))
+    return Elsewhere(truth, predicted, scores, half)
 
 
 def run(folder: Path, seed: int, options: argparse.Namespace) -> Split:
