@@ -73,9 +73,10 @@ def fitting_predictions(classes: list[str]) -> Predictions:
 def fit_unknown(positions: int, refuse: float) -> tuple[unknown.Reference, float]:
     """Fit the reference of the unknown score, and the limit that refuses a share of known images.
 
-    positions: of the feature map in an embedding; 1 if it is their average. The embeddings are those of the network that is shipped. If the
-    tail was trained, the reference is that of train, and the limit that of val; else the reference
-    is that of both, and the limit that of out-of-fold scores.
+    positions: of the feature map in an embedding; 1 if it is their average. The embeddings are
+    those of the network that is shipped. If the tail was trained, the reference is that of train,
+    and the limit that of val; else the reference is that of both, and the limit that of
+    out-of-fold scores.
     """
     embeddings, rows = read_embeddings(EMBEDDINGS)
     images = np.flatnonzero(rows["view"] == 0)
