@@ -50,7 +50,7 @@ BAR = """
 </div>
 <dialog id="choose" aria-labelledby="chosen"><form method="dialog">
 <label><span id="chosen"></span><select id="classes" size="12">{options}</select></label>
-<p><button value="relabel">Relabel</button> <button value="">Cancel</button></p>
+<p><button type="button" id="relabel">Relabel</button> <button>Cancel</button></p>
 </form></dialog>
 """
 SWITCHED_OFF = """

@@ -122,9 +122,13 @@ function relabel() {
   for (const option of find("classes").options) option.disabled = option.value === label;
   find("classes").value = suggested === label ? others[0] : suggested;
   find("chosen").textContent = `New label of ${name}, now ${label}`;
-  find("choose").returnValue = "";
   find("choose").showModal();
   find("classes").focus();
+}
+
+function choose() {
+  find("choose").close();  // gives the focus back to the card
+  decide("relabel", find("classes").value);
 }
 
 function undo() {
@@ -176,12 +180,9 @@ document.addEventListener("click", event => {
   const word = event.target.dataset.do;
   if (word) keys[word[0]]();
 });
-find("choose").addEventListener("close", () => {
-  if (find("choose").returnValue === "relabel") decide("relabel", find("classes").value);
-  else focus(current);
-});
+find("relabel").addEventListener("click", choose);
 find("classes").addEventListener("keydown", event => {
-  if (event.key === "Enter") { event.preventDefault(); find("choose").close("relabel"); }
+  if (event.key === "Enter") { event.preventDefault(); choose(); }
 });
 find("undo").addEventListener("click", undo);
 find("download").addEventListener("click", download);
