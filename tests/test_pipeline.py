@@ -4,17 +4,21 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 from project import run
 
 from thaw.data.tables import SPLIT_COLUMNS, read_csv
+from thaw.evaluate.predictions import read_out_of_fold, read_predictions
+from thaw.temperature import fit_temperature, with_temperature
 
 AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.fine_tune_learning_rate=0.002": {"train"},
     "train.dropout=0.1": {"crossval", "train"},
     "crossval.enabled=false": {"audit", "crossval"},
     "train.freeze_till=120": {"features", "train"},
-    "train.pooling=flatten": {"embed", "train"},
+    "train.pooling=flatten": {"embed", "export", "train"},
     "augment.rotation=20.0": {"augment"},
     "base.alpha=0.5": {"base", "train"},
     "base.resize=crop": {"augment", "base", "embed", "features", "train"},
@@ -22,6 +26,9 @@ AFTER = {  # a change, and exactly the stages that it makes stale at once
     "evaluate.mistakes=3": {"report"},
     "split.val=0.25": {"split"},
     "export.tta_flip=true": {"export"},
+    "export.calibrate=false": {"export"},
+    "decision.aim=f1": {"export"},
+    "unknown.refuse=0.05": {"export"},
 }
 BELOW_TRAIN = {"export", "evaluate", "explain", "report"}  # what its new outputs make stale in turn
 
@@ -125,14 +132,69 @@ def test_a_solved_head_and_cross_validation_switched_off(restored):
 
 
 def test_cross_validation_of_the_whole_training(restored):
-    run("thaw use crossval.full=true && dvc repro", restored)
+    output = run("thaw use crossval.full=true && dvc repro", restored)
+    assert output.count("fine-tuning: 100%") >= 6  # of the bundle, and of each of five folds
     metrics = json.loads((restored / "metrics/crossval.json").read_text())
     assert metrics["training"] == "full"
-    found, of_head = (
-        (restored / f"outputs/{name}.csv").read_text().splitlines()
-        for name in ("full_out_of_fold", "out_of_fold")
-    )
-    assert len(found) == len(of_head) == metrics["n"] + 1 and found != of_head
+    assert fitted(restored)[0]["fitted_on"] == {"images": "out-of-fold", "n": metrics["n"]}
+    table = (restored / "outputs/full_out_of_fold.csv").read_text().splitlines()
+    assert len(table) == metrics["n"] + 1
+
+
+def fitted(folder):
+    """The bundle's manifest, and its predictions of val and test."""
+    manifest = json.loads((folder / "models/bundle/manifest.json").read_text())
+    return manifest, read_predictions(folder / "outputs/predictions.csv")
+
+
+def test_the_bundle_answers_as_was_fitted_on_validation_images(project):
+    manifest, found = fitted(project)
+    val = read_out_of_fold(project / "outputs/train/val.csv", found.labels, "val")
+    assert manifest["fitted_on"] == {"images": "val", "n": len(val.names)}  # the tail was trained
+    temperature = fit_temperature(val.probabilities, val.truth)
+    assert manifest["temperature"] == pytest.approx(temperature)
+    calibrated = with_temperature(val.probabilities, temperature)
+    here = found.subset("val")
+    assert here.names == val.names
+    np.testing.assert_allclose(here.probabilities, calibrated, atol=2e-3)
+    refused = here.unknown_scores > manifest["unknown"]["limit"] * (1 + 1e-4)
+    assert refused.mean() <= manifest["unknown"]["refuse"] == 0.02
+    details = json.loads((project / "metrics/details.json").read_text())
+    assert details["threshold"] == manifest["decision"]["threshold"]
+    assert details["unknown"]["limit"] == manifest["unknown"]["limit"]
+
+
+def test_a_frozen_base_is_fitted_on_out_of_fold_predictions_and_tried_on_other_things(restored):
+    draw_noise(restored / "noise")
+    changes = "train.freeze_till=all export.tta_flip=true decision.abstain=0.1 data.unknown=noise"
+    run(f"thaw use {changes} 'decision.aim=recall>=0.9 of Disc' && dvc repro", restored)
+    manifest, found = fitted(restored)
+    of_folds = read_out_of_fold(restored / "outputs/out_of_fold.csv", found.labels)
+    assert manifest["fitted_on"] == {"images": "out-of-fold", "n": len(of_folds.names)}
+    calibrated = with_temperature(of_folds.probabilities, manifest["temperature"])
+    answers = (calibrated[:, 1] > manifest["decision"]["threshold"]).astype(int)
+    assert (answers[of_folds.truth == 0] == 0).mean() >= 0.9
+    details = json.loads((restored / "metrics/details.json").read_text())
+    assert details["unknown"]["others_n"] == 6  # one file is no image
+    assert 0 <= details["unknown"]["roc_auc"]["value"] <= 1  # the base has random weights
+    assert details["decision"]["coverage"] < 1
+    shutil.rmtree(restored / "noise")
+
+
+def test_an_aim_that_names_no_class_is_one_line(restored):
+    run("thaw use 'decision.aim=recall>=0.9 of Cow'", restored)
+    output = run("dvc repro export", restored, expect=255)
+    [line] = [line for line in output.splitlines() if "error in export" in line]
+    assert line.endswith("decision.aim must name one of Disc, Square, but names Cow")
+
+
+def draw_noise(folder):
+    """Six images of noise, and a file that is none."""
+    folder.mkdir()
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    (folder / "damaged.png").write_bytes(b"nothing")
 
 
 def test_the_same_inputs_give_every_digit_and_byte_again(project, tmp_path_factory):
