@@ -227,13 +227,16 @@ def print_decisions(splits: Sequence[Split]) -> None:
 
 
 def measured(aim: str, truth: np.ndarray, answers: np.ndarray) -> str:
-    """The aim's measure of the answers, with an interval where it is a share; Cat is class 0."""
+    """The aim's measure of the answers, with its interval; Cat is class 0."""
     if aim.startswith("precision"):
         return interval_of(precision_score(truth, answers, pos_label=0), int(np.sum(answers == 0)))
     if aim.startswith("recall"):
         return interval_of(recall_score(truth, answers, pos_label=0), int(np.sum(truth == 0)))
     if aim == "costs":
-        return f"{np.mean((answers != truth) * np.where(truth == 1, 5, 1)):.4f} a picture"
+        costs = (answers != truth) * np.where(truth == 1, 5, 1)
+        half = 1.96 * costs.std() / np.sqrt(len(costs))
+        mean = {"value": costs.mean(), "low": costs.mean() - half, "high": costs.mean() + half}
+        return f"{shown(mean)} an image"
     return interval_of(float(np.mean(answers == truth)), len(truth))
 
 
