@@ -3,10 +3,10 @@
     python benchmarks/relabelling.py ARCHIVE WEIGHTS [--seeds 0,1,2] [--relabel FILE]
 
 ARCHIVE: a zip of photographs of cats and dogs; WEIGHTS: an ImageNet file of MobileNetV2 1.0 with
-no top. The rows of benchmarks/relabel.csv are what looking through the page of the audit gave for
-the Asirra photographs: ten images that show neither animal, a drawing, or both. For each seed of the split
-the setup `photographs` runs in a clone up to `crossval`, with and without `data.relabel`. Prints
-the out-of-fold accuracy of both on the images that both have, the difference with its bootstrap
+no top. benchmarks/relabel.csv is what looking through the page of the audit gave for the Asirra
+photographs: ten images that show neither animal, a drawing, or both. For each seed of the split the
+setup `photographs` runs in a clone up to `crossval`, with and without `data.relabel`. Prints the
+out-of-fold accuracy of both on the images that both have, the difference with its bootstrap
 interval, and the p-value of the paired test (thaw.experiments.statistics), all seeds together.
 """
 
