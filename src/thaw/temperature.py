@@ -7,10 +7,11 @@ import numpy as np
 
 TINY = float(np.finfo(np.float32).tiny)  # a float32 softmax may round a probability to 0
 MOST_TEMPERATURE = 50.0  # and its inverse the least
+DIGITS = 4  # of a temperature, significant ones; the last ones of exp differ between processors
 
 
 def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature with the lowest log loss (Guo et al. 2017, section 4.2).
+    """The temperature with the lowest log loss (Guo et al. 2017, section 4.2), of DIGITS digits.
 
     Platt's targets (Platt 1999, section 2.2) stand for the labels, 1 - 1 / (N + 2) for the true
     class, so that a few images, all predicted right, do not make every answer certain.
@@ -28,7 +29,7 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
     most = np.log(MOST_TEMPERATURE)
     found = minimize_scalar(log_loss, bounds=(-most, most), method="bounded")
-    return float(np.exp(found.x))
+    return float(f"{np.exp(found.x):.{DIGITS}g}")
 
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
