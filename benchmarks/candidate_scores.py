@@ -46,9 +46,15 @@ def energy(known: Known) -> Score:
     return lambda x: -np.logaddexp.reduce(known.logits(x), axis=1)
 
 
-def _distance(means: np.ndarray, within: np.ndarray) -> Score:
-    """Mahalanobis distance to the nearest mean; the covariance is shrunk (Ledoit & Wolf 2004)."""
-    variances, axes = np.linalg.eigh(ledoit_wolf(within, assume_centered=True)[0])
+def class_moments(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the classes, and their covariance, shrunk (Ledoit & Wolf 2004)."""
+    means = np.stack([embeddings[labels == label].mean(axis=0) for label in np.unique(labels)])
+    return means, ledoit_wolf(embeddings - means[labels], assume_centered=True)[0]
+
+
+def distance(means: np.ndarray, covariance: np.ndarray) -> Score:
+    """Mahalanobis distance to the nearest mean."""
+    variances, axes = np.linalg.eigh(covariance)
     whitening = axes / np.sqrt(variances)
     whitened = means @ whitening
 
@@ -62,15 +68,15 @@ def _distance(means: np.ndarray, within: np.ndarray) -> Score:
 def mahalanobis(known: Known, scale: bool = False) -> Score:
     """Lee et al. 2018; of embeddings of length 1, Müller & Hein 2025."""
     x = scaled(known.embeddings) if scale else known.embeddings
-    means = np.stack([x[known.labels == label].mean(axis=0) for label in np.unique(known.labels)])
-    distance = _distance(means, x - means[known.labels])
-    return lambda y: distance(scaled(y) if scale else y)
+    score = distance(*class_moments(x, known.labels))
+    return lambda y: score(scaled(y) if scale else y)
 
 
 def relative_mahalanobis(known: Known) -> Score:
-    """Ren et al. 2021."""
-    mean = known.embeddings.mean(axis=0)
-    to_class, to_all = mahalanobis(known), _distance(mean[None], known.embeddings - mean)
+    """Ren et al. 2021; both covariances are shrunk alike."""
+    means, within = class_moments(known.embeddings, known.labels)
+    mean, between = known.embeddings.mean(axis=0), np.cov(means[known.labels].T, bias=True)
+    to_class, to_all = distance(means, within), distance(mean[None], within + between)
     return lambda x: to_class(x) ** 2 - to_all(x) ** 2
 
 

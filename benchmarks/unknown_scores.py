@@ -50,6 +50,8 @@ from thaw.model.unknown_onnx import with_unknown_score
 from thaw.runtime import Network
 
 REFUSE, CHOSEN = 0.02, "distance × √length"
+DRAWN = [CHOSEN, "largest probability", "Mahalanobis", "nearest neighbour", "ViM"]
+DRAWN += ["distance inside", "length outside", "distance inside + ViM"]
 SETS = ("test", "other", "breeds")
 Scores = dict[str, np.ndarray]  # of the images out of fold, and of each of SETS
 
@@ -136,24 +138,29 @@ def print_table(found: dict[str, np.ndarray]) -> None:
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def plot(path: Path, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """Draw other things refused over breeds refused, percent, a line for each score."""
+def plot(path: Path, found: dict[str, Scores], is_choosing: Scores) -> None:
+    """Draw other things refused over breeds refused, in the reporting halves, a line for a score.
+
+    A dot is the limit that refuses 2 % out of fold.
+    """
     figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
-    for name, (breeds, other) in curves.items():
-        axes.plot(breeds, other, label=name, linewidth=2.5 if name == CHOSEN else 1)
+    for name in DRAWN:
+        scores = found[name]
+        halved = [scores[of][~is_choosing[of]] for of in ("breeds", "other")]
+        limits = np.sort(np.concatenate(halved))[::-1, None]
+        [line] = axes.plot(
+            *(100 * (part >= limits).mean(axis=1) for part in halved),
+            label=name,
+            linewidth=3 if name == CHOSEN else 1.5,
+        )
+        at = limit(scores["known"], REFUSE)
+        axes.plot(*(100 * (part > at).mean() for part in halved), "o", color=line.get_color())
     axes.fill_between([0, 8], 88, 100, color="0.92", zorder=0)
     axes.set(xlim=(0, 30), ylim=(40, 100.5))
     axes.set(xlabel="cats and dogs from other sources refused, %", ylabel="other things refused, %")
-    axes.legend(fontsize=8)
+    axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-
-
-def curve(scores: Scores, is_choosing: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """Percent refused of the reporting halves of breeds and of other, for falling limits."""
-    other, breeds = (scores[of][~is_choosing[of]] for of in ("other", "breeds"))
-    limits = np.quantile(scores["test"], np.linspace(1, 0.8, 200))
-    return tuple(100 * (part > limits[:, None]).mean(axis=1) for part in (breeds, other))
 
 
 def print_cost(folder: Path, own: np.ndarray, size: int) -> None:
@@ -202,17 +209,16 @@ def compare(
     sets = {of: embed(folder, data, size) for of, (data, _) in strangers.items()}
     is_choosing = {of: choosing for of, (_, choosing) in strangers.items()}
     rows: dict[str, list[np.ndarray]] = {}
-    curves = {}
     for seed in range(seeds):
         split = make_split(table, 0.1, 0.15, 5, seed)
-        for name, scores in all_scores(own, split, labels, sets):
+        found = dict(all_scores(own, split, labels, sets))
+        for name, scores in found.items():
             rows.setdefault(name, []).append(measures(scores, is_choosing))
-            curves[name] = curve(scores, is_choosing)
     means = {name: np.mean(values, axis=0) for name, values in rows.items()}
     print(f"\n{size} pixels\n")
     print_table(means)
     print_cost(folder, own[: int(0.85 * len(own))], size)
-    plot(path, curves)
+    plot(path, found, is_choosing)  # of the last seed
     auroc, other, breeds = means[CHOSEN][[1, 9, 11]]
     return bool(auroc >= 98.5 and other >= 88 and breeds <= 8)
 
