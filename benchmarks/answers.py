@@ -6,9 +6,9 @@ ARCHIVE: a zip of photographs of cats and dogs; WEIGHTS: an ImageNet file of Mob
 no top; BREEDS: a zip of cats and dogs from elsewhere, with labels.csv (file, label, breed); OTHERS:
 a zip of class folders of other things. Further settings go on top of the setup. For each seed of
 the split the pipeline runs in a clone, and its bundle answers BREEDS and OTHERS, of which no choice
-knows. Each of the two is halved, by breed and by class: the first half (`chosen on`) is the one on
-which the kind of unknown score was chosen (benchmarks/unknown_scores.py), the second (`reported`)
-was not looked at. Prints Markdown tables over the test images of all splits together:
+knows. Each of the two is halved, by breed and by class: the first half is that on which the kind of
+unknown score was chosen (benchmarks/unknown_scores.py), the second is the one to report. Prints
+Markdown tables over the test images of all splits together:
 
 - accuracy, with its Wilson interval, each split apart, and of BREEDS. A photograph of BREEDS is
   answered by each bundle; the interval counts it once;
