@@ -97,8 +97,8 @@ def draw_learning(axes: Axes, history: pd.DataFrame, measure: str) -> None:
             fontsize=9,
         )
     axes.set(title=measure.capitalize(), xlabel="epoch")
-    axes.set_xlim(left=0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0.5, history["epoch"].max() + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.margins(y=0.12)
     axes.legend(loc="best")
 
@@ -135,6 +135,8 @@ def draw_confusion(axes: Axes, test: Predictions) -> None:
     axes.set(title="Confusion matrix", xlabel="predicted label", ylabel="true label")
     axes.grid(visible=False)
     if classes > MAX_LABELLED:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
         return
     names = [shorten(label) for label in test.labels]
     axes.set_xticks(range(classes), names, rotation=0 if classes <= 4 else 30)
@@ -174,7 +176,7 @@ def draw_reliability(axes: Axes, table: pd.DataFrame) -> None:
         axes.plot(x, y, marker, color=colour, markersize=5, label=label)
     axes.set(title="Reliability diagram", xlabel="confidence", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="best", fontsize=8)
 
 
 def draw_risk_coverage(axes: Axes, curve: pd.DataFrame) -> None:
@@ -185,20 +187,21 @@ def draw_risk_coverage(axes: Axes, curve: pd.DataFrame) -> None:
 
 
 def draw_per_class(axes: Axes, classes: pd.DataFrame) -> None:
-    """Draw precision, recall and F1 of each class as bars."""
+    """Draw precision, recall and F1 of each class as bars; of many classes, those of lowest F1."""
+    title, most = "Per-class metrics", 2 * MAX_LABELLED
+    if len(classes) > most:
+        title = f"Per-class metrics, lowest {most} of {len(classes):,}"
+        classes = classes.sort_values("f1", kind="stable").iloc[:most]
     positions = np.arange(len(classes))
     for k, (name, colour) in enumerate((("precision", BLUE), ("recall", ORANGE), ("f1", GREEN))):
         bars = axes.barh(positions + 0.27 * (k - 1), classes[name], 0.25, color=colour, label=name)
         if len(classes) <= 4:
             axes.bar_label(bars, fmt="%.3f", padding=-36, color="white", fontsize=9)
-    axes.set(title="Per-class metrics", xlim=(0, 1))
+    axes.set(title=title, xlim=(0, 1))
     axes.grid(visible=False, axis="y")
     axes.invert_yaxis()
-    named = len(classes) <= 2 * MAX_LABELLED
-    if named:
-        axes.set_yticks(positions, map(shorten, classes["class"]))
-    else:
-        axes.set_yticks([])
+    small = 7 if len(classes) > MAX_LABELLED else None
+    axes.set_yticks(positions, map(shorten, classes["class"]), fontsize=small)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, columnspacing=1)
 
 
