@@ -58,23 +58,34 @@ def cost_matrix(labels: list[str], costs: Mapping[str, float]) -> np.ndarray:
 def _choose_threshold(fitting: Predictions, aim: str, costs: Mapping[str, float]) -> float:
     """The threshold of two classes with the highest value of the aim.
 
-    The candidates are the midpoints between consecutive values of 0, the probabilities of the
-    second class and 1, and 1 itself, at which the second is never answered. Of equally good ones
-    the closest to the threshold that perfect probabilities would have (Elkan 2001, eq. 2) is taken.
+    The candidates are the threshold that perfect probabilities would have (Elkan 2001, eq. 2), the
+    midpoints between consecutive values of 0, the probabilities of the second class and 1, and 1
+    itself, at which the second is never answered. Of equally good ones the closest to the first is
+    taken; for accuracy and costs, which a few errors decide, those within one standard error of the
+    best count as equally good.
     """
     truth, scores = fitting.truth, fitting.probabilities[:, 1].astype(np.float64)
     order = np.argsort(scores, kind="stable")
     ends = np.unique(np.concatenate([[0.0], scores, [1.0]]))
-    candidates = np.append((ends[:-1] + ends[1:]) / 2, 1.0)
+    matrix = cost_matrix(fitting.labels, costs)
+    neutral = matrix[0, 1] / (matrix[0, 1] + matrix[1, 0]) if matrix.any() else 0.5
+    candidates = np.unique([*(ends[:-1] + ends[1:]) / 2, 1.0, neutral])
     below = np.searchsorted(scores[order], candidates, side="right")
     ones = np.concatenate([[0], np.cumsum(truth[order])])[below]
     firsts = np.array([below - ones, ones])  # answered with the first class, by true class
     counts = np.stack([firsts, np.bincount(truth, minlength=2)[:, None] - firsts], axis=1)
-    matrix = cost_matrix(fitting.labels, costs)
     values = _values(counts, aim, matrix, fitting)
-    neutral = matrix[0, 1] / (matrix[0, 1] + matrix[1, 0]) if matrix.any() else 0.5
-    best = candidates[values == values.max()]
+    near = 0.0
+    if aim in ("accuracy", "costs"):
+        near = _standard_error(counts[..., values.argmax()], matrix)
+    best = candidates[values >= values.max() - near]
     return float(best[np.argmin(np.abs(best - neutral))])
+
+
+def _standard_error(counts: np.ndarray, costs: np.ndarray) -> float:
+    """That of the summed cost of images, int (2, 2) by true class and answer."""
+    mean = np.sum(costs * counts) / counts.sum()
+    return float(np.sqrt(np.sum(costs**2 * counts) - counts.sum() * mean**2))
 
 
 def _values(counts: np.ndarray, aim: str, costs: np.ndarray, fitting: Predictions) -> np.ndarray:
