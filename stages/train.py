@@ -109,7 +109,7 @@ def write_result(
         images = np.flatnonzero(rows["view"] == 0)
         embeddings = trained.embed(images)
         if features.activations is not None:
-            np.save(temporary / "embeddings.npy", embeddings.astype(params.compute.cache_dtype))
+            np.save(temporary / "embeddings.npy", embeddings)
         is_val = (rows["split"].iloc[images] == "val").to_numpy()
         probabilities = trained.head.probabilities(embeddings[is_val])
         write_out_of_fold(temporary / "val.csv", rows.iloc[images[is_val]], probabilities, classes)

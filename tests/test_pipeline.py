@@ -246,7 +246,7 @@ def test_an_experiment_runs_the_code_of_its_own_copy(restored):
     run("dvc exp run --run-all", restored)
     assert "queued" in run("dvc exp show --no-pager --csv", restored)
     # TensorBoard shows its learning curves while it runs.
-    assert len(list((restored / "logs/tensorboard").glob("queued_*/train/events*"))) == 1
+    assert len(list((restored / "logs/tensorboard").glob("queued_*/train/events*"))) >= 1
 
 
 def test_a_rate_that_dvc_writes_in_scientific_notation_is_a_number(restored):

@@ -59,7 +59,7 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        ("nothing", "a setup must be one of mobilenetv2, sample, vgg16, but is", 1),
+        ("nothing", "a setup must be one of mobilenetv2, photographs, sample, vgg16, but is", 1),
         ("sample train.freze_till=3", "did you mean train.freeze_till", 1),
         ("sample train.fine_tune_epochs=many", "epochs must be a whole number, but is 'many'", 1),
         ("sample train.dropout=.nan", "train.dropout must be a finite number", 1),

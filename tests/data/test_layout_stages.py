@@ -221,7 +221,7 @@ def test_a_setup_makes_views_of_classes_of_any_name(setup, stages, jpeg, tmp_pat
         if section != "seed"
         for key, value in values.items()
         if key not in ("source", "watch")
-    }
+    } | {"augment__views": 1}
     stages(source, "ingest", "split", "augment", **settings)
     assert {row["label"] for row in read_rows("data/views.parquet")} == {"Äpfel", "梨"}
 
