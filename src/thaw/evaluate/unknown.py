@@ -19,6 +19,7 @@ DIRECTIONS = 256  # principal ones, at most
 REFERENCES = 4096  # known images that are kept, at most
 NEAREST = 3  # known images, whose distances are averaged
 TINY = np.float32(1e-12)  # in place of a length of 0
+SLACK = 1e-4  # of the limit; the graph and NumPy agree to 7e-5
 BLOCK = 1024  # rows whose distances are computed at once
 
 
@@ -133,5 +134,8 @@ def out_of_fold(embeddings: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
 
 def limit(scores: np.ndarray, refuse: float) -> float:
-    """The limit above which at most the share `refuse` of these scores of known images lies."""
-    return float(np.quantile(scores, 1 - refuse, method="higher"))
+    """The limit above which at most the share `refuse` of these scores of known images lies.
+
+    A little above that score, so that rounding elsewhere does not refuse its image.
+    """
+    return float(np.quantile(scores, 1 - refuse, method="higher")) * (1 + SLACK)
