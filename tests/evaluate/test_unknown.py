@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from thaw.errors import ThawError
 from thaw.evaluate import unknown
-from thaw.evaluate.unknown import fit, limit, out_of_fold, over_positions, score
+from thaw.evaluate.unknown import SLACK, fit, limit, out_of_fold, over_positions, score
 
 CHANNELS = 40
 
@@ -49,7 +49,7 @@ def test_a_limit_out_of_fold_refuses_about_the_share_asked(seed, refuse):
 @given(st.lists(st.floats(0, 9), min_size=1), st.floats(0.001, 0.999))
 def test_at_most_the_share_asked_lies_above_the_limit(scores, refuse):
     found = limit(np.array(scores), refuse)
-    assert found in scores
+    assert any(score <= found <= score * (1 + SLACK) for score in scores)
     assert (np.array(scores) > found).sum() <= refuse * len(scores) * (1 + 1e-9)
 
 
