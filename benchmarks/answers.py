@@ -40,7 +40,7 @@ from thaw.evaluate.calibration import (
 from thaw.evaluate.decision_rule import choose_rule
 from thaw.evaluate.metrics import accuracy
 from thaw.evaluate.predictions import Predictions, read_out_of_fold, read_predictions
-from thaw.evaluate.unknown_metrics import refused, separation
+from thaw.evaluate.unknown_metrics import separation
 from thaw.experiments.statistics import wilson_interval
 from thaw.image_limits import UnusableImage
 from thaw.parallel import cores
@@ -252,7 +252,7 @@ def print_unknown(splits: Sequence[Split]) -> None:
             for split, scores in zip(splits, known, strict=True):
                 group: Elsewhere = getattr(split, kind)
                 found = group.scores[group.half == index]
-                shares.append(refused(found, split.limit)["value"])
+                shares.append(share(found > split.limit)["value"])
                 areas.append(separation(scores, found)["value"])
             area = f"{fmean(areas):.4f}" if kind == "others" else ""
             where = "cats and dogs from elsewhere" if kind == "breeds" else "other things"

@@ -44,7 +44,7 @@ def main(params: Params) -> None:
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],
         "unknown": {"limit": limit, "refuse": params.unknown.refuse},
-        **answers.manifest(params.decision.aim),
+        **answers.manifest(params.decision),
     }
     seen = set(read_listing(EMBEDDINGS)["name"])
     rows = read_rows(IMAGES, ["name", "sha256"])

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
-from thaw.evaluate.unknown_metrics import refused, separation, unknown_metrics
+from thaw.evaluate.unknown_metrics import separation, unknown_metrics
 
 
 def test_by_hand():
@@ -33,6 +33,7 @@ def test_the_interval_of_the_area_is_about_that_of_the_bootstrap():
 
 def test_all_or_none_refused_have_an_interval():
     scores = np.arange(50.0)
-    assert refused(scores, 100)["value"] == 0 < refused(scores, 100)["high"] < 0.1
-    assert refused(scores, -1)["value"] == 1 > refused(scores, -1)["low"] > 0.9
+    none, every = (dict(unknown_metrics(scores, at, None))["refused"] for at in (100, -1))
+    assert none["value"] == 0 < none["high"] < 0.1
+    assert every["value"] == 1 > every["low"] > 0.9
     assert separation(scores, scores + 100) == {"value": 1.0, "low": 1.0, "high": 1.0}

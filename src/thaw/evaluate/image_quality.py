@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import laplace
 from scipy.stats import false_discovery_control, mannwhitneyu
 
+from thaw.evaluate.metrics import area_interval
 from thaw.images import read_rgb
 from thaw.parallel import batched, cores
 
@@ -144,16 +145,6 @@ def associations(
         inside = int((labels == k).sum())
         outside = len(labels) - inside
         auroc = float(test.statistic) / (inside * outside)
-        half = 1.96 * _standard_error(auroc, inside, outside)
-        low, high = max(0.0, auroc - half), min(1.0, auroc + half)
+        low, high = area_interval(auroc, outside, inside)
         found.append(Association(name, classes[k], auroc, low, high, float(p_value)))
     return sorted(found, key=lambda one: -abs(one.auroc - 0.5))
-
-
-def _standard_error(auroc: float, positives: int, negatives: int) -> float:
-    """Of an AUROC (Hanley and McNeil 1982, equation 1)."""
-    two_positives, two_negatives = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
-    variance = auroc * (1 - auroc)
-    variance += (positives - 1) * (two_positives - auroc**2)
-    variance += (negatives - 1) * (two_negatives - auroc**2)
-    return float(np.sqrt(variance / (positives * negatives)))

@@ -3,6 +3,7 @@
 Shapes: truth, int (N,), class indices; probabilities, float (N, C); labels, C class names.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,11 +51,21 @@ def calibration_report(test: Predictions, temperature: float, bins: int) -> Metr
 
 def accuracy(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
     """Accuracy with its 95 % Wilson interval (Wilson 1927)."""
-    correct = int(np.sum(probabilities.argmax(axis=1) == truth))
-    interval = binomtest(correct, len(truth)).proportion_ci(0.95, method="wilson")
-    yield "accuracy", correct / len(truth)
-    yield "accuracy_low", float(interval.low)
-    yield "accuracy_high", float(interval.high)
+    found = share(probabilities.argmax(axis=1) == truth)
+    yield "accuracy", found["value"]
+    yield "accuracy_low", found["low"]
+    yield "accuracy_high", found["high"]
+
+
+def share(hits: np.ndarray) -> dict[str, float]:
+    """The share of `hits`, bool (N,), that are true, and its 95 % interval (Wilson 1927)."""
+    count = int(np.sum(hits))
+    interval = binomtest(count, len(hits)).proportion_ci(0.95, method="wilson")
+    return {
+        "value": count / len(hits),
+        "low": float(interval.low),
+        "high": float(interval.high),
+    }
 
 
 def loss(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
@@ -69,6 +80,17 @@ def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
         roc_auc_score(truth == k, probabilities[:, k]) for k in positives(probabilities.shape[1])
     ]
     yield "roc_auc", float(np.mean(areas))
+
+
+def area_interval(area: float, first: int, second: int) -> tuple[float, float]:
+    """95 % interval of an area under the ROC curve (Hanley & McNeil 1982, eq. 1 and 2).
+
+    first, second: number of images of the two kinds.
+    """
+    of_second, of_first = area / (2 - area) - area**2, 2 * area**2 / (1 + area) - area**2
+    spread = area * (1 - area) + (second - 1) * of_second + (first - 1) * of_first
+    half = 1.959964 * math.sqrt(spread / (first * second))
+    return max(0.0, area - half), min(1.0, area + half)
 
 
 def positives(classes: int) -> list[int]:

@@ -38,11 +38,15 @@ class Answers:
     images: str
     n: int
 
-    def manifest(self, aim: str) -> dict[str, Any]:
-        """What the bundle's manifest says of it. aim: `decision.aim`."""
+    def manifest(self, decision: Decision) -> dict[str, Any]:
+        """What the bundle's manifest says of it, and for what it was chosen."""
         return {
             "temperature": self.temperature,
-            "decision": {"aim": aim, **vars(self.rule)},
+            "decision": {
+                "aim": decision.aim,
+                "abstain": decision.abstain,
+                **vars(self.rule),
+            },
             "fitted_on": {"images": self.images, "n": self.n},
         }
 
