@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thaw.temperature import TINY
+from thaw.temperature import log
 
 DRAWS = 1_000  # of the bootstrap
 
@@ -77,13 +77,13 @@ def calibration_metrics(
     """
     confidences, correct = _confidences(probabilities, truth)
     hits = np.eye(probabilities.shape[1])[truth]
-    of_truth = np.maximum(probabilities[np.arange(len(truth)), truth].astype(np.float64), TINY)
+    of_truth = log(probabilities[np.arange(len(truth)), truth]).astype(np.float64)
     gaps = (correct - confidences)[:, None]
     terms = {
         "ece": gaps * np.eye(bins)[_bin_by_width(confidences, bins)],
         "ece_adaptive": gaps * np.eye(bins)[_bin_by_rank(confidences, bins)],
         "brier": np.sum((probabilities - hits) ** 2, axis=1, keepdims=True),
-        "nll": -np.log(of_truth)[:, None],
+        "nll": -of_truth[:, None],
     }
     for name, values in terms.items():
         low, high = _bootstrap_interval(values)

@@ -13,7 +13,7 @@ from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from thaw.evaluate.calibration import DRAWS, calibration_metrics, expected_calibration_error
 from thaw.evaluate.predictions import Predictions
-from thaw.temperature import TINY, with_temperature
+from thaw.temperature import log, with_temperature
 
 Metrics = Iterator[tuple[str, Any]]
 HEADLINE = (
@@ -70,8 +70,8 @@ def share(hits: np.ndarray) -> dict[str, float]:
 
 def loss(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
     """Mean negative log-likelihood, in nats."""
-    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    yield "loss", float(-np.mean(np.log(np.maximum(of_truth, TINY))))
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    yield "loss", float(-np.mean(log(of_truth), dtype=np.float64))
 
 
 def ranking(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.errors import ThawError, listing
-from thaw.temperature import TINY
+from thaw.temperature import log
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,4 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Negative log-likelihood of each row, in nats."""
-    return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], TINY))
+    return -log(probabilities[np.arange(len(labels)), labels])
