@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
+from cleanlab.count import num_label_issues
 from cleanlab.rank import get_label_quality_scores
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
@@ -61,7 +61,7 @@ def label_list(found: Predictions) -> pd.DataFrame:
 def count_wrong_labels(found: Predictions) -> int:
     """How many labels are wrong by confident learning (Northcutt et al. 2021)."""
     probabilities = found.probabilities.astype(np.float64)
-    return int(find_label_issues(found.truth, probabilities, n_jobs=1).sum())
+    return int(num_label_issues(found.truth, probabilities))
 
 
 def outlier_list(found: Predictions, embeddings: np.ndarray, fold: np.ndarray) -> pd.DataFrame:
