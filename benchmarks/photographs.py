@@ -30,6 +30,7 @@ RUNS = [  # what, setup, width, further settings; the first run has an empty cac
         "train.fine_tune_learning_rate=0.00003 " + LINEAR,
     ),
     ("setup `mobilenetv2` as it is", "mobilenetv2", 1.0, ""),
+    ("setup `photographs` as it is", "photographs", 1.0, ""),
     ("setup `vgg16`, random weights", "vgg16", None, "base.weights=none"),
 ]
 
