@@ -12,7 +12,7 @@ from thaw.bundle import check_unseen
 from thaw.data.tables import read_rows, read_split
 from thaw.errors import ThawError
 from thaw.evaluate.curves import tables
-from thaw.evaluate.decision_rule import decision_metrics
+from thaw.evaluate.decision_metrics import decision_metrics
 from thaw.evaluate.metrics import HEADLINE, calibration_report, evaluate
 from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables

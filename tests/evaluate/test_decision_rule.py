@@ -10,12 +10,8 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from thaw.decision import DecisionRule
 from thaw.errors import ThawError
-from thaw.evaluate.decision_rule import (
-    choose_rule,
-    cost_matrix,
-    decision_metrics,
-    risk_coverage,
-)
+from thaw.evaluate.decision_metrics import decision_metrics, risk_coverage
+from thaw.evaluate.decision_rule import choose_rule, cost_matrix
 from thaw.evaluate.predictions import Predictions
 
 

@@ -85,18 +85,20 @@ def calibration_metrics(
         "brier": np.sum((probabilities - hits) ** 2, axis=1, keepdims=True),
         "nll": -of_truth[:, None],
     }
-    for name, values in terms.items():
-        low, high = _bootstrap_interval(values)
-        mean = float(np.abs(values.mean(axis=0)).sum())
-        yield name, {"value": mean, "low": low, "high": high}
+    for name, low, high in zip(terms, *_bootstrap_intervals(list(terms.values()))):
+        value = float(np.abs(terms[name].mean(axis=0)).sum())
+        yield name, {"value": value, "low": low, "high": high}
 
 
-def _bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % percentile interval of Σ_k |mean of column k| of values, (N, K), over images."""
-    rng, count = np.random.default_rng(0), len(values)
-    found = np.empty(DRAWS)
+def _bootstrap_intervals(terms: list[np.ndarray]) -> list[list[float]]:
+    """Lower and upper ends of the 95 % percentile intervals of Σ_k |mean of column k| of each term.
+
+    terms: (N, K) each; rows are images, which are resampled.
+    """
+    joined, starts = np.hstack(terms), np.cumsum([0, *(term.shape[1] for term in terms[:-1])])
+    rng, count = np.random.default_rng(0), len(joined)
+    found = np.empty((DRAWS, len(terms)))
     for draw in range(DRAWS):
         weights = np.bincount(rng.integers(count, size=count), minlength=count)
-        found[draw] = np.abs(weights @ values).sum() / count
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+        found[draw] = np.add.reduceat(np.abs(weights @ joined), starts) / count
+    return [ends.tolist() for ends in np.percentile(found, [2.5, 97.5], axis=0)]

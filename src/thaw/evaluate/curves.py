@@ -8,7 +8,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from thaw.decision import DecisionRule
 from thaw.evaluate.calibration import reliability
-from thaw.evaluate.decision_rule import risk_coverage
+from thaw.evaluate.decision_metrics import risk_coverage
 from thaw.evaluate.metrics import per_class, positives
 from thaw.evaluate.predictions import Predictions
 from thaw.temperature import with_temperature

@@ -1,22 +1,17 @@
-"""Choose, for a stated aim, how probabilities become an answer; and measure that choice.
+"""Choose, for a stated aim, how probabilities become an answer.
 
 Choices are made on images that the classifier was not trained on, never on test.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from thaw.decision import DecisionRule
 from thaw.errors import ThawError, listing
-from thaw.evaluate.metrics import accuracy, per_class
 from thaw.evaluate.predictions import Predictions
-
-COVERAGES = (0.99, 0.95, 0.90)  # at which the accuracy is stated
 
 
 def choose_rule(
@@ -135,34 +130,3 @@ def _most_risk(rule: DecisionRule, fitting: Predictions, abstain: float | str) -
             f"the most certain is {(right / ends).max():.4f}, not {least}: lower it"
         )
     return float(risks[reached[-1]])
-
-
-def decision_metrics(rule: DecisionRule, test: Predictions) -> Iterator[tuple[str, Any]]:
-    """Metrics of the answers of `rule`: of all, and of those that are not left to a person."""
-    answers, risk = rule.decide(test.probabilities)
-    one_hot = np.eye(len(test.labels))[answers]
-    yield from vars(rule).items()
-    yield from accuracy(test.truth, one_hot)
-    yield from per_class(test.truth, one_hot, test.labels)
-    if rule.costs is not None:
-        yield "mean_cost", float(np.mean(np.array(rule.costs)[test.truth, answers]))
-    given = ~rule.abstains(risk)
-    yield "coverage", float(np.mean(given))
-    right = answers == test.truth
-    yield "accuracy_of_given", float(np.mean(right[given])) if given.any() else None
-    curve = risk_coverage(rule, test)
-    yield "area_under_risk_coverage", float(curve["risk"].mean())
-    for coverage in COVERAGES:
-        count = int(np.ceil(coverage * len(risk)))
-        yield f"accuracy_at_{100 * coverage:.0f}", 1 - float(curve["risk"].iloc[count - 1])
-
-
-def risk_coverage(rule: DecisionRule, test: Predictions) -> pd.DataFrame:
-    """Columns coverage and risk: the share of wrong answers among so many of the most certain.
-
-    One row for each image. The mean of the risk is the area under the curve (Geifman et al. 2019).
-    """
-    answers, risk = rule.decide(test.probabilities)
-    wrong = (answers != test.truth)[np.argsort(risk, kind="stable")]
-    counts = np.arange(1, len(wrong) + 1)
-    return pd.DataFrame({"coverage": counts / len(wrong), "risk": np.cumsum(wrong) / counts})

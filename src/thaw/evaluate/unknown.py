@@ -83,10 +83,13 @@ def fit(embeddings: np.ndarray) -> Reference:
 def _principal(centred: np.ndarray, count: int) -> np.ndarray:
     """The first principal directions of centred rows, float64 (K, count)."""
     images, channels = centred.shape
-    if images < channels:
-        return np.linalg.svd(centred, full_matrices=False)[2][:count].T
-    chosen = (channels - count, channels - 1)
-    return eigh(centred.T @ centred, subset_by_index=chosen)[1][:, ::-1]
+    chosen = [min(images, channels) - count, min(images, channels) - 1]
+    if images < channels:  # the smaller matrix has the same eigenvalues
+        squares, vectors = eigh(centred @ centred.T, subset_by_index=chosen)
+        directions = centred.T @ vectors / np.sqrt(np.maximum(squares, TINY))
+    else:
+        directions = eigh(centred.T @ centred, subset_by_index=chosen)[1]
+    return directions[:, ::-1]
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
