@@ -84,12 +84,13 @@ def _principal(centred: np.ndarray, count: int) -> np.ndarray:
     """The first principal directions of centred rows, float64 (K, count)."""
     images, channels = centred.shape
     chosen = [min(images, channels) - count, min(images, channels) - 1]
-    if images < channels:  # the smaller matrix has the same eigenvalues
-        squares, vectors = eigh(centred @ centred.T, subset_by_index=chosen)
-        directions = centred.T @ vectors / np.sqrt(np.maximum(squares, TINY))
-    else:
-        directions = eigh(centred.T @ centred, subset_by_index=chosen)[1]
-    return directions[:, ::-1]
+    if images >= channels:
+        return eigh(centred.T @ centred, subset_by_index=chosen)[1][:, ::-1]
+    squares, vectors = eigh(centred @ centred.T, subset_by_index=chosen)  # the smaller matrix
+    if squares[0] > TINY:
+        return (centred.T @ vectors / np.sqrt(squares))[:, ::-1]
+    # So many images are alike that other directions have to complete these.
+    return np.linalg.svd(centred, full_matrices=False)[2][:count].T
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
