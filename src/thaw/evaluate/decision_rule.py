@@ -80,7 +80,7 @@ def _choose_threshold(fitting: Predictions, aim: str, costs: Mapping[str, float]
 def _standard_error(counts: np.ndarray, costs: np.ndarray) -> float:
     """That of the summed cost of images, int (2, 2) by true class and answer."""
     mean = np.sum(costs * counts) / counts.sum()
-    return float(np.sqrt(np.sum(costs**2 * counts) - counts.sum() * mean**2))
+    return float(np.sqrt(np.sum((costs - mean) ** 2 * counts)))
 
 
 def _values(counts: np.ndarray, aim: str, costs: np.ndarray, fitting: Predictions) -> np.ndarray:
