@@ -19,6 +19,7 @@ DIRECTIONS = 256  # principal ones, at most
 REFERENCES = 4096  # known images that are kept, at most
 NEAREST = 3  # known images, whose distances are averaged
 TINY = np.float32(1e-12)  # in place of a length of 0
+LEAST_SQUARE = 1e-4  # of the greatest; below it, float32 directions are no longer orthonormal
 SLACK = 1e-4  # of the limit; the graph and NumPy agree to 7e-5
 BLOCK = 1024  # rows whose distances are computed at once
 
@@ -65,15 +66,15 @@ def fit(embeddings: np.ndarray) -> Reference:
             f"{len(finite)}, {(~finite).sum()} of which are not finite: delete data/embeddings and "
             "run `dvc repro`"
         )
-    known = _scaled(embeddings)[0].astype(np.float64)
-    centre = known.mean(axis=0)
+    known = _scaled(embeddings)[0]
+    centre = known.mean(axis=0, dtype=np.float64).astype(np.float32)
     known -= centre
     count = max(1, min(DIRECTIONS, known.shape[0] // 2, known.shape[1] // 2))
     directions = _principal(known, count)
     kept = np.linspace(0, len(known) - 1, min(len(known), REFERENCES)).astype(np.int64)
     references = known[kept] @ directions
     return Reference(
-        centre.astype(np.float32),
+        centre,
         directions.astype(np.float16),
         references.astype(np.float16),
         min(NEAREST, len(references)),
@@ -81,13 +82,13 @@ def fit(embeddings: np.ndarray) -> Reference:
 
 
 def _principal(centred: np.ndarray, count: int) -> np.ndarray:
-    """The first principal directions of centred rows, float64 (K, count)."""
+    """The first principal directions of centred rows, float32 (K, count)."""
     images, channels = centred.shape
     chosen = [min(images, channels) - count, min(images, channels) - 1]
     if images >= channels:
         return eigh(centred.T @ centred, subset_by_index=chosen)[1][:, ::-1]
     squares, vectors = eigh(centred @ centred.T, subset_by_index=chosen)  # the smaller matrix
-    if squares[0] > TINY:
+    if squares[0] > LEAST_SQUARE * squares[-1]:
         return (centred.T @ vectors / np.sqrt(squares))[:, ::-1]
     # So many images are alike that other directions have to complete these.
     return np.linalg.svd(centred, full_matrices=False)[2][:count].T
