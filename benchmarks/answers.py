@@ -33,6 +33,7 @@ from clone import clone, timed
 from sklearn.metrics import precision_score, recall_score
 from unknown_scores import read_breeds, read_other
 
+from thaw.errors import ThawError
 from thaw.evaluate.calibration import (
     calibration_metrics,
     expected_calibration_error,
@@ -42,7 +43,6 @@ from thaw.evaluate.metrics import accuracy
 from thaw.evaluate.predictions import Predictions, read_out_of_fold, read_predictions
 from thaw.evaluate.unknown_metrics import separation
 from thaw.experiments.statistics import wilson_interval
-from thaw.image_limits import UnusableImage
 from thaw.parallel import cores
 from thaw.serving.predictor import Predictor
 from thaw.temperature import fit_temperature, with_temperature
@@ -96,7 +96,7 @@ def answer(
     """The bundle's answers."""
     truth, half, encoded = photographs
     found = list(predictor.predict_each(encoded))
-    answers = [each for each in found if not isinstance(each, UnusableImage)]
+    answers = [each for each in found if not isinstance(each, ThawError)]
     assert len(answers) == len(found)
     labels = np.array(predictor.labels)
     predicted = labels[[each.probabilities.argmax() for each in answers]]

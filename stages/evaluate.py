@@ -18,7 +18,6 @@ from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables
 from thaw.evaluate.unknown_metrics import unknown_metrics
 from thaw.files import write_json
-from thaw.image_limits import UnusableImage
 from thaw.parallel import cores
 from thaw.params import Params
 from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
@@ -61,7 +60,7 @@ def scores_of_others(predictor: Predictor, source: str) -> np.ndarray:
 
     encoded = (data for _, data in read_unknown(source))
     found = list(predictor.predict_each(encoded))
-    answers = [answer for answer in found if not isinstance(answer, UnusableImage)]
+    answers = [answer for answer in found if not isinstance(answer, ThawError)]
     if not answers:
         raise ThawError(f"data.unknown must have images that can be decoded, but {source} has none")
     if unusable := len(found) - len(answers):

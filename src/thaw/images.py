@@ -34,7 +34,12 @@ def decode(
     `size` and takes the centre; `pad` scales the longer side and pads with black, centred. Raises
     UnusableImage, as `read_rgb` does, and ThawError for another `resize`.
     """
-    image, square, how = read_rgb(data, max_megapixels), (size, size), Image.Resampling.BILINEAR
+    return resized(read_rgb(data, max_megapixels), size, resize)
+
+
+def resized(image: Image.Image, size: int, resize: str) -> np.ndarray:
+    """RGB image → uint8 array (size, size, 3); see `decode`."""
+    square, how = (size, size), Image.Resampling.BILINEAR
     match resize:
         case "squash":
             small = image.resize(square, how)
@@ -48,6 +53,18 @@ def decode(
     return np.asarray(small)
 
 
+def seen_box(width: int, height: int, resize: str) -> tuple[int, int, int, int]:
+    """The part of an image that `resized` keeps: left, upper, right and lower edge, in pixels.
+
+    With `pad` it reaches beyond the image.
+    """
+    if resize == "squash":
+        return 0, 0, width, height
+    side = (min if resize == "crop" else max)(width, height)
+    left, upper = (width - side) // 2, (height - side) // 2
+    return left, upper, left + side, upper + side
+
+
 def read_rgb(data: bytes, max_megapixels: float = PILLOW_MEGAPIXELS) -> Image.Image:
     """Encoded JPEG, PNG, GIF, WEBP, BMP, TIFF or AVIF → 8-bit RGB image, upright.
 
@@ -56,7 +73,22 @@ def read_rgb(data: bytes, max_megapixels: float = PILLOW_MEGAPIXELS) -> Image.Im
     UnusableImage: before decoding, if the image has more than `max_megapixels` or exceeds the
     bounds of `check_limits`.
     """
-    image, orientation = _decode(data, max_megapixels)
+    return _upright(*_decode(data, max_megapixels))
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An image that Pillow has opened → 8-bit RGB, converted and turned as by `read_rgb`.
+
+    Raises UnusableImage if it cannot be loaded; the limits are Pillow's own.
+    """
+    try:
+        image.load()
+        return _upright(_to_rgb(image), _orientation(image))
+    except Exception as error:  # as above
+        raise _damaged(image.format or "image", Structure(complete=True), error) from None
+
+
+def _upright(image: Image.Image, orientation: Any) -> Image.Image:
     method = ORIENTATIONS.get(orientation)
     return image if method is None else image.transpose(method)
 

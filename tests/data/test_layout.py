@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thaw.data.layout import TableColumns, label_images, list_images, parse_table
+from thaw.data.image_files import list_images
+from thaw.data.layout import TableColumns, label_images, parse_table
 from thaw.errors import ThawError
 
 KAGGLE = [f"train/{label}.{n}.jpg" for label in ("cat", "dog") for n in range(3)]

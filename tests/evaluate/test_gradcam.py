@@ -9,15 +9,13 @@ from hypothesis.extra import numpy as arrays
 
 from thaw.errors import ThawError
 from thaw.evaluate.gradcam import (
-    COLOURS,
-    VALUES,
     Explained,
     choose,
     explain,
-    overlay,
     read_explained,
     write_explained,
 )
+from thaw.overlay import COLOURS, VALUES, overlay
 
 HEATMAP = arrays.arrays(np.float32, (3, 4), elements=st.floats(0, 1e6, width=32))
 

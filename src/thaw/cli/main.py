@@ -9,6 +9,7 @@ import typer
 from thaw.cli.compare import compare
 from thaw.cli.keras_model import keras_model
 from thaw.cli.label import label
+from thaw.cli.predict import predict
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
@@ -26,6 +27,7 @@ app.command()(use)
 app.command()(sweep)
 app.command()(compare)
 app.command("keras")(keras_model)
+app.command()(predict)
 app.command()(label)
 app.command()(verify)
 

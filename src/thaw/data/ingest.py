@@ -16,21 +16,20 @@ from tqdm import tqdm
 
 from thaw.data.archive import Members
 from thaw.data.duplicates import group_names
+from thaw.data.image_files import SUFFIXES, is_hidden, list_images
 from thaw.data.layout import (
     InventoryRow,
     Labelled,
     SourceFile,
     TableColumns,
     class_folders,
-    is_hidden,
     is_like_a_split,
     is_table,
     label_images,
-    list_images,
 )
 from thaw.data.relabel import read_labels, relabel
 from thaw.data.tables import write_table
-from thaw.data.validate import SUFFIXES, ImageCheck, check_shard
+from thaw.data.validate import ImageCheck, check_shard
 from thaw.errors import ThawError, listing
 from thaw.files import atomic_write
 from thaw.parallel import map_shards

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from thaw.data.image_files import is_hidden
 from thaw.data.tables import SPLIT_NAME, SPLITS, split_of
-from thaw.data.validate import SUFFIXES
 from thaw.errors import ThawError, listing
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
@@ -77,21 +77,6 @@ class TableColumns:
 
     file: str | None = None
     label: str | None = None
-
-
-def list_images(paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate image files, by suffix, from the rest. Hidden files are never images."""
-    images: list[str] = []
-    others: list[str] = []
-    for path in paths:
-        is_image = PurePosixPath(path).suffix.lower() in SUFFIXES and not is_hidden(path)
-        (images if is_image else others).append(path)
-    return images, others
-
-
-def is_hidden(path: str) -> bool:
-    """Whether a file, or a folder that holds it, is hidden, or added to a zip by macOS."""
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(path).parts)
 
 
 def is_table(path: str) -> bool:

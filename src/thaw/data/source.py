@@ -8,7 +8,7 @@ from pathlib import Path
 
 from thaw.data.archive import Folder, Members, open_members
 from thaw.data.download import download
-from thaw.data.layout import list_images
+from thaw.data.image_files import list_images
 from thaw.data.member_checks import unreadable_refused
 from thaw.errors import ThawError
 from thaw.files import check_sha256, remove_temporaries, sha256_of

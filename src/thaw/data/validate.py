@@ -8,13 +8,6 @@ import imagehash
 from thaw.image_limits import UnusableImage
 from thaw.images import read_rgb
 
-SUFFIXES = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"),
-        *(".tif", ".tiff", ".avif", ".heic", ".heif"),
-    }
-)
-
 
 @dataclass(frozen=True)
 class ImageCheck:

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from thaw.data.plot_text import drawable, fonts_for
-from thaw.evaluate.gradcam import Explained, overlay
+from thaw.evaluate.gradcam import Explained
 from thaw.evaluate.plots import BLUE, ORANGE, STYLE, save
 from thaw.evaluate.predictions import Predictions
 from thaw.images import read_rgb
+from thaw.overlay import overlay
 
 COLUMNS = 6  # images in a row of the errors
 MAX_ROWS = 24  # classes in the Grad-CAM gallery; with a thousand, no PNG could hold them

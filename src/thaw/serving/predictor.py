@@ -1,25 +1,30 @@
 """Run a bundle: decode → probabilities, heatmaps, and how strange the image is."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
 from thaw.bundle import MODEL, check_bundle, read_labels
 from thaw.decision import DecisionRule
-from thaw.image_limits import UnusableImage
-from thaw.images import decode
+from thaw.errors import ThawError
+from thaw.images import resized, seen_box
 from thaw.parallel import batched
 from thaw.runtime import Network
+from thaw.serving.image_input import ImageInput, rgb_of
+from thaw.serving.prediction import Prediction
 
 MAX_MEGAPIXELS = 50.0  # of a bundle that does not say
 AHEAD = 32  # images that are started while those before them are answered
+VIEW = 640  # pixels a side, at most, of the image below an overlay
 
 
 class Answer(NamedTuple):
-    """What a bundle says of an image, or of N images, with one more axis in front; float32."""
+    """The outputs of the network for an image, or for N with one more axis in front; float32."""
 
     probabilities: np.ndarray  # (C,)
     heatmaps: np.ndarray  # (C, h, w), Grad-CAM, not negative
@@ -28,7 +33,7 @@ class Answer(NamedTuple):
 
 
 class Predictor:
-    """A bundle, checked against its hashes and compiled once.
+    """A bundle, checked against its hashes and compiled once. Call it with images.
 
     labels: class names, in the order of the outputs. image_size: width and height, pixels.
     resize: see thaw.images.decode. max_megapixels: of an image; larger ones are refused.
@@ -49,24 +54,93 @@ class Predictor:
         self.unknown_limit: float = self.manifest.get("unknown", {}).get("limit", np.inf)
         self._network = Network(bundle / MODEL, self.manifest["precision"], requests)
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """Encoded image → uint8 RGB (S, S, 3), decoded as in training. Raises UnusableImage."""
-        return decode(data, self.image_size, self.resize, self.max_megapixels)
+    @overload
+    def __call__(self, images: ImageInput) -> Prediction: ...
+
+    @overload
+    def __call__(self, images: list[ImageInput]) -> list[Prediction]: ...
+
+    def __call__(self, images: ImageInput | list[ImageInput]) -> Prediction | list[Prediction]:
+        """The prediction for an image, or those for a list, in its order.
+
+        An image is a path, the bytes of a file, an image of Pillow, or pixels as an array, uint8
+        (H, W) grey, (H, W, 3) RGB or (H, W, 4). Raises ThawError for the first that cannot be
+        decoded, an UnusableImage if it alone was given; `each` goes on.
+        """
+        if not isinstance(images, list):
+            return self._interpret(self._run(self.decode(images)), images)
+        found: list[Prediction] = []
+        for one in self.each(images):
+            if isinstance(one, ThawError):
+                raise ThawError(f"image {len(found) + 1} of {len(images)}: {one}") from one
+            found.append(one)
+        return found
+
+    def each(self, images: Iterable[ImageInput | ThawError]) -> Iterator[Prediction | ThawError]:
+        """Yield the prediction for each image, in order, or the error of one without.
+
+        See `predict_each`.
+        """
+        started: deque[ImageInput | ThawError] = deque()
+
+        def noted() -> Iterator[ImageInput | ThawError]:
+            for image in images:
+                started.append(image)
+                yield image
+
+        for answer in self.predict_each(noted()):
+            image = started.popleft()
+            if isinstance(image, ThawError):
+                yield image
+            elif isinstance(answer, ThawError):
+                yield answer
+            else:
+                yield self._interpret(answer, image)
+
+    def decode(self, image: ImageInput) -> np.ndarray:
+        """Image → uint8 RGB (S, S, 3), as in training. Raises UnusableImage."""
+        return resized(rgb_of(image, self.max_megapixels), self.image_size, self.resize)
 
     def predict(self, images: np.ndarray) -> Answer:
         """Answers to images, uint8 (N, S, S, 3), stacked."""
         return Answer(*map(np.stack, zip(*self._network.start(self._run, images), strict=True)))
 
-    def predict_each(self, encoded: Iterable[bytes]) -> Iterator[Answer | UnusableImage]:
-        """Yield the answer to each encoded image, in order.
+    def predict_each(
+        self, images: Iterable[ImageInput | ThawError]
+    ) -> Iterator[Answer | ThawError]:
+        """Yield the answer to each image, in order.
 
-        An image that cannot be decoded gives its error instead. Images are read and run ahead, at
-        most twice AHEAD; the values are those of `decode` and `predict`.
+        An image that cannot be decoded gives its error instead, and an error, of an image that
+        could not even be read, itself. Images are read and run ahead, at most twice AHEAD; the
+        values are those of `decode` and `predict`.
         """
-        blocks = batched(encoded, AHEAD)
+        blocks = batched(images, AHEAD)
         started = (self._network.start(self._decode_and_run, block) for block in blocks)
         for answers, _ in pairwise(chain(started, [()])):
             yield from answers
+
+    def _interpret(self, answer: Answer, image: ImageInput) -> Prediction:
+        [chosen], risk = self.rule.decide(answer.probabilities[None])
+        score = None if np.isnan(answer.unknown_score) else float(answer.unknown_score)
+        return Prediction(
+            self.labels[chosen],
+            dict(zip(self.labels, answer.probabilities.tolist(), strict=True)),
+            score,
+            "unknown"
+            if score is not None and score > self.unknown_limit
+            else "unsure"
+            if self.rule.abstains(risk)[0]
+            else None,
+            answer.heatmaps,
+            partial(self._view, image),
+        )
+
+    def _view(self, image: ImageInput) -> np.ndarray:
+        """What the network sees of an image, in its own proportions: uint8 RGB (H, W, 3)."""
+        whole = rgb_of(image, self.max_megapixels)
+        seen = whole.crop(seen_box(*whole.size, self.resize))
+        seen.thumbnail((VIEW, VIEW))
+        return np.asarray(seen)
 
     def _run(self, image: np.ndarray) -> Answer:
         found = {output.any_name: array[0] for output, array in self._network.infer(image).items()}
@@ -77,8 +151,10 @@ class Predictor:
             found.get("embedding", np.empty(0, np.float32)),
         )
 
-    def _decode_and_run(self, data: bytes) -> Answer | UnusableImage:
+    def _decode_and_run(self, image: ImageInput | ThawError) -> Answer | ThawError:
+        if isinstance(image, ThawError):
+            return image
         try:
-            return self._run(self.decode(data))
-        except UnusableImage as error:
+            return self._run(self.decode(image))
+        except ThawError as error:
             return error
