@@ -1,6 +1,7 @@
 """`thaw predict`: classify images with a bundle."""
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -211,6 +212,12 @@ def _check_output(output: Path, resume: bool, force: bool) -> None:
     from thaw.serving.tables import check_suffix
 
     check_suffix(output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ThawError(f"{output} must be in a folder, but {output.parent} is none") from None
+    if output.is_dir() or not os.access(output.parent, os.W_OK):
+        raise ThawError(f"{output} must be a file in a folder that can be written: name another")
     if not output.exists() or force or (resume and _partial(output).exists()):
         return
     if resume:
@@ -232,7 +239,6 @@ def _write(output: Path, run: _Run, columns: "Columns", tally: _Tally, resume: b
     partial = _partial(output)
     if not resume:
         partial.unlink(missing_ok=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(partial, run.batch.key)
     try:
         journal.add(run.rows(journal.resume(name for name, _ in run.named)))
