@@ -1,21 +1,20 @@
 """What serving installs: the package without extras, which is small and classifies an image."""
 
-import io
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
-import onnx.parser
 import pytest
-from PIL import Image
 from project import ROOT
+from small_bundle import save_colours, write_colours
 
 from thaw.bundle import write_bundle
 
 LARGEST = 350_000_000  # bytes of site-packages; most of them are OpenVINO's
 NOT_IN_THE_CORE = (  # pydantic is, because Typer requires it
-    *("dvc", "joblib", "keras", "matplotlib", "onnx", "pandas", "pyarrow", "ruamel", "scipy"),
+    *("dvc", "keras", "matplotlib", "onnx", "pandas", "pyarrow", "ruamel", "scipy"),
     *("sklearn", "tensorflow", "tf2onnx", "yaml"),
 )
 INSTALLED = """
@@ -24,31 +23,10 @@ import sys
 
 print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])
 """
-BRIGHTNESS = """
-<ir_version: 9, opset_import: ["": 18]>
-brightness (uint8[N, 32, 32, 3] images) => (float[N, 2] probabilities, float[N, 2, 4, 4] heatmaps)
-<float slope = {-0.0625}, float middle = {127.5}, int64[3] all = {1, 2, 3}, int64[1] column = {1},
- int64[2] sides = {2, 3}, int64[4] tiles = {1, 1, 4, 4}> {
-  pixels = Cast <to = 1> (images)
-  mean = ReduceMean <keepdims = 0> (pixels, all)
-  means = Unsqueeze (mean, column)
-  dark = Sub (middle, means)
-  bright = Mul (dark, slope)
-  scores = Concat <axis = 1> (dark, bright)
-  probabilities = Softmax <axis = 1> (scores)
-  points = Unsqueeze (probabilities, sides)
-  heatmaps = Tile (points, tiles)
-}
-"""
 CLASSIFY = """
-import sys
-from thaw.serving.predictor import Predictor
+import thaw
 
-predictor = Predictor("bundle")
-with open("image.png", "rb") as stream:
-    image = predictor.decode(stream.read())
-probabilities, heatmaps, *_ = predictor.predict(image[None])
-print(predictor.labels[probabilities[0].argmax()], probabilities.shape, heatmaps.shape)
+print(thaw.load("bundle")("photos/red/3.png"))
 """
 
 
@@ -103,14 +81,18 @@ def test_a_command_that_needs_more_says_so_in_one_line(environment, tmp_path, co
     assert f"needs the package {package}" in line
 
 
-@pytest.mark.parametrize("colour", ["black", "white"])
-def test_the_core_classifies_an_image(environment, tmp_path, colour):
-    model = onnx.parser.parse_model(BRIGHTNESS)
-    manifest = {"image_size": 32, "precision": "float32"}
-    labels = ["black", "white"]
-    write_bundle(tmp_path / "bundle", model.SerializeToString(), labels, manifest)
-    stream = io.BytesIO()
-    Image.new("RGB", (50, 40), colour).save(stream, "png")
-    (tmp_path / "image.png").write_bytes(stream.getvalue())
+def test_the_core_classifies_in_python_and_by_the_command(environment, tmp_path):
+    write_colours(tmp_path / "bundle")
+    save_colours(tmp_path / "photos")
     found = call(environment, "python", "-c", CLASSIFY, cwd=tmp_path)
-    assert found == f"{colour} (1, 2) (1, 2, 4, 4)"
+    assert found.startswith("<Prediction red: red 0.9")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(tmp_path / "photos/blue/3.png", "blue.png")
+    command = ["thaw", "predict", "photos/red/3.png", "more.zip", "--bundle", "bundle"]
+    header, red, blue = call(environment, *command, cwd=tmp_path).splitlines()
+    assert header == "path,label,p_red,p_green,p_blue,unknown_score,abstain,error"
+    assert red.startswith("photos/red/3.png,red,0.9") and blue.startswith("more.zip/blue.png,blue,")
+    call(environment, *command, "-o", "out.jsonl", "--resume", "--explain", "seen", cwd=tmp_path)
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+    line = call(environment, *command, "-o", "out.parquet", cwd=tmp_path, expect=2)
+    assert "pip install 'thaw[parquet]'" in line
