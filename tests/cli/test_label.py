@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from thaw.bundle import write_bundle
 from thaw.cli.main import app
+from thaw.errors import ThawError
 from thaw.image_limits import UnusableImage
 
 
@@ -30,9 +31,11 @@ class Bundle:
     def __init__(self, bundle, requests):
         self.bundle = bundle
 
-    def predict_each(self, encoded):
-        for data in encoded:
-            if len(data) == 2:
+    def predict_each(self, images):
+        for data in images:
+            if isinstance(data, ThawError):
+                yield data
+            elif len(data) == 2:
                 p = data[0] / 256
                 yield Answer(np.float32([p, 1 - p]), np.float32([1, data[1]]))
             else:

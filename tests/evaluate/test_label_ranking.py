@@ -73,7 +73,9 @@ class Bundle:
 
     def predict_each(self, encoded):
         for data in encoded:
-            if data == b"text":
+            if isinstance(data, ThawError):
+                yield data
+            elif data == b"text":
                 yield UnusableImage("not an image", "")
             else:
                 p = np.float32(data[0] / 100)

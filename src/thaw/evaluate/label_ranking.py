@@ -28,19 +28,15 @@ def rank_images(
     memory. Raises ThawError if the bundle has no embedding.
     """
     names: list[str] = []
-    failed: list[tuple[str, ThawError]] = []
 
-    def encoded() -> Iterator[bytes]:
+    def contents() -> Iterator[bytes | ThawError]:
         for name, content in images:
-            if isinstance(content, ThawError):
-                failed.append((name, content))
-            else:
-                names.append(name)
-                yield content
+            names.append(name)
+            yield content
 
-    bar = tqdm(predictor.predict_each(encoded()), desc="predicting", unit="image", disable=None)
+    bar = tqdm(predictor.predict_each(contents()), desc="predicting", unit="image", disable=None)
     answers = list(map(_answer, bar))
-    failed += [(name, one) for name, one in zip(names, answers) if isinstance(one, ThawError)]
+    failed = [(name, one) for name, one in zip(names, answers) if isinstance(one, ThawError)]
     usable = [(name, *one) for name, one in zip(names, answers) if not isinstance(one, ThawError)]
     if not usable:
         return [], failed

@@ -48,8 +48,8 @@ class Predictor(Protocol):
     def predict(self, images: np.ndarray) -> Answer:
         """Answers to images, uint8 (N, S, S, 3), stacked."""
 
-    def predict_each(self, encoded: Iterable[bytes]) -> Iterator[Answer | ThawError]:
-        """The answer to each encoded image, in order, or the error of one that is not decoded."""
+    def predict_each(self, images: Iterable[bytes | ThawError]) -> Iterator[Answer | ThawError]:
+        """The answer to each encoded image, in order, or the error of one that has none."""
 
 
 @dataclass(frozen=True)
