@@ -188,15 +188,17 @@ def test_a_file_for_devices_is_written_if_asked_for_and_compared_with_the_bundle
         *("export", "evaluate", "report")
     ]
     found = json.loads((restored / "metrics/details.json").read_text())["litert"]
-    test = fitted(restored)[1].subset("test")  # the tail was trained
+    manifest, predictions = fitted(restored)
+    test = predictions.subset("test")  # the tail was trained
     assert found["labels_equal"] == found["n"] == len(test.names)
     assert found["largest_difference"] < 1e-4
     before = model.read_bytes()
     assert found["megabytes"] == len(before) / 1e6
     images = " ".join(f"shapes/{name}" for name in test.names)
     lines = run(f"python models/litert/example.py {images} 2>/dev/null", restored).splitlines()
-    labels = [test.labels[answer] for answer in test.predicted]
-    assert [line.split("\t")[1] for line in lines] == labels
+    is_unknown = test.unknown_scores > manifest["unknown"]["limit"]
+    labels = np.where(is_unknown, "unknown", np.array(test.labels)[test.predicted])
+    assert [line.split("\t")[1] for line in lines] == labels.tolist()
     run("PYTHONPATH=src python stages/export.py", restored)
     assert model.read_bytes() == before
 

@@ -16,12 +16,15 @@ FOLDER, BILINEAR = Path(__file__).parent, Image.Resampling.BILINEAR
 
 def decode(path: str, size: int, resize: str) -> np.ndarray:
     """An image file → upright RGB, uint8 (1, S, S, 3)."""
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    if resize == "pad":  # black bars
+    image, square = ImageOps.exif_transpose(Image.open(path)).convert("RGB"), (size, size)
+    if resize == "squash":
+        small = image.resize(square, BILINEAR)
+    elif resize == "crop":
+        small = ImageOps.fit(image, square, BILINEAR)
+    else:  # pad, with black bars
         scaled = [max(1, round(side * size / max(image.size))) for side in image.size]
-        image = image.resize((scaled[0], scaled[1]), BILINEAR)
-    adapt = {"squash": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}[resize]
-    return np.asarray(adapt(image, (size, size), BILINEAR))[None]
+        small = ImageOps.pad(image.resize((scaled[0], scaled[1]), BILINEAR), square, BILINEAR)
+    return np.asarray(small)[None]
 
 
 def main() -> None:
@@ -34,8 +37,7 @@ def main() -> None:
         probabilities, score = found["probabilities"][0], float(found["unknown_score"][0])
         costs = probabilities @ np.array(about["costs"])  # expected, of each answer
         answer = int(costs.argmin())
-        is_unknown = score > about["unknown_limit"]
-        label = "unknown" if is_unknown else labels[answer]
+        label = "unknown" if score > about["unknown_limit"] else labels[answer]
         print(f"{path}\t{label}\t{probabilities[answer]:.4f}\t{score:.4f}")
 
 
