@@ -4,6 +4,7 @@ import gc
 
 gc.disable()  # until `run`: what the imports create stays
 
+import logging
 from typing import Any
 
 import onnx
@@ -69,6 +70,7 @@ def export_litert(
     with quiet_import():
         from thaw.model.litert import Classifier, to_litert
         from thaw.model.saved import read_trained
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     base, head = read_trained(params, TRAIN / "best.json", WEIGHTS)
     settings = (params.base.name, params.train.pooling, head, manifest["temperature"])
     model = to_litert(Classifier(base, *settings, reference), params.export.tta_flip)

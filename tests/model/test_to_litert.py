@@ -141,6 +141,12 @@ def test_a_folder_without_a_file_says_so(tmp_path):
     assert "export.formats" in (tmp_path / "litert/manifest.json").read_text()
 
 
+def test_without_the_runtime_it_is_one_line(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(ThawError, match="package ai-edge-litert, which is not installed"):
+        open_litert(folder)
+
+
 def test_a_damaged_file_is_one_line(tmp_path):
     write_litert(tmp_path / "litert", b"no model", LABELS, MANIFEST)
     path = tmp_path / "litert/classifier.tflite"
