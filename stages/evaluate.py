@@ -13,14 +13,16 @@ from thaw.data.tables import read_rows, read_split
 from thaw.errors import ThawError
 from thaw.evaluate.curves import tables
 from thaw.evaluate.decision_metrics import decision_metrics
+from thaw.evaluate.litert import litert_metrics
 from thaw.evaluate.metrics import HEADLINE, calibration_report, evaluate
 from thaw.evaluate.predictions import predict, write_predictions
 from thaw.evaluate.tables import write_tables
 from thaw.evaluate.unknown_metrics import unknown_metrics
 from thaw.files import write_json
+from thaw.litert import open_litert
 from thaw.parallel import cores
 from thaw.params import Params
-from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
+from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, LITERT, PREDICTIONS, SPLIT, TABLES
 from thaw.serving.predictor import Predictor
 from thaw.stage import run
 
@@ -49,6 +51,10 @@ def main(params: Params) -> None:
         others = scores_of_others(predictor, params.data.unknown) if params.data.unknown else None
         found = unknown_metrics(test.unknown_scores, predictor.unknown_limit, others)
         metrics["unknown"] = dict(found)
+    if (device := open_litert(LITERT)) is not None:
+        rows = read_rows(IMAGES, ["name", "bytes"], set(test.names))
+        decoded = (predictor.decode(row["bytes"]) for row in rows)
+        metrics["litert"] = dict(litert_metrics(device, decoded, test, rule))
     write_json(EVAL_METRICS, {key: metrics.pop(key) for key in HEADLINE})
     write_json(DETAILS, metrics)
 

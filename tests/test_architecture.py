@@ -139,7 +139,7 @@ def test_a_stage_runs_its_script(stage):
     assert set(environment[2:]) <= {isa, blas, hash_seed} or stage == "train"
 
 
-@pytest.mark.parametrize("stage", ["base", "train"])
+@pytest.mark.parametrize("stage", ["base", "train", "export"])
 def test_the_stages_that_build_the_base_depend_on_the_weights_of_the_sample(stage):
     assert "src/thaw/sample/base.weights.h5" in PIPELINE["stages"][stage]["deps"]
 

@@ -20,13 +20,14 @@ AFTER = {  # a change, and exactly the stages that it makes stale at once
     "train.freeze_till=120": {"features", "train"},
     "train.pooling=flatten": {"embed", "export", "train"},
     "augment.rotation=20.0": {"augment"},
-    "base.alpha=0.5": {"base", "train"},
-    "base.resize=crop": {"augment", "base", "embed", "features", "train"},
+    "base.alpha=0.5": {"base", "export", "train"},
+    "base.resize=crop": {"augment", "base", "embed", "export", "features", "train"},
     "evaluate.bins=5": {"evaluate"},
     "evaluate.mistakes=3": {"report"},
     "split.val=0.25": {"split"},
     "export.tta_flip=true": {"export"},
     "export.calibrate=false": {"export"},
+    "export.formats=[litert]": {"export"},
     "decision.aim=f1": {"export"},
     "unknown.refuse=0.05": {"export"},
 }
@@ -177,6 +178,29 @@ def test_a_frozen_base_is_fitted_on_out_of_fold_predictions_and_tried_on_other_t
     assert 0 <= details["unknown"]["roc_auc"]["value"] <= 1  # the base has random weights
     assert details["decision"]["most_risk"] == manifest["decision"]["most_risk"] > 0
     shutil.rmtree(restored / "noise")
+
+
+def test_a_file_for_devices_is_written_if_asked_for_and_compared_with_the_bundle(restored):
+    model = restored / "models/litert/classifier.tflite"
+    assert "litert" not in json.loads((restored / "metrics/details.json").read_text())
+    assert not model.exists()
+    assert ran(run("thaw use export.formats=[litert] && dvc repro", restored)) == [
+        *("export", "evaluate", "report")
+    ]
+    found = json.loads((restored / "metrics/details.json").read_text())["litert"]
+    manifest, predictions = fitted(restored)
+    test = predictions.subset("test")  # the tail was trained
+    assert found["labels_equal"] == found["n"] == len(test.names)
+    assert found["largest_difference"] < 1e-4
+    before = model.read_bytes()
+    assert found["megabytes"] == len(before) / 1e6
+    images = " ".join(f"shapes/{name}" for name in test.names)
+    lines = run(f"python models/litert/example.py {images} 2>/dev/null", restored).splitlines()
+    is_unknown = test.unknown_scores > manifest["unknown"]["limit"]
+    labels = np.where(is_unknown, "unknown", np.array(test.labels)[test.predicted])
+    assert [line.split("\t")[1] for line in lines] == labels.tolist()
+    run("PYTHONPATH=src python stages/export.py", restored)
+    assert model.read_bytes() == before
 
 
 def test_an_aim_that_names_no_class_is_one_line(restored):

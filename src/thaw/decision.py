@@ -35,12 +35,21 @@ class DecisionRule:
         exact = probabilities.astype(np.float64)
         if self.threshold is not None:
             answers = (exact[:, 1] > self.threshold).astype(np.int64)
-            costs = np.array([[0, 2 * self.threshold], [2 - 2 * self.threshold, 0]])
-            return answers, (exact @ costs)[np.arange(len(exact)), answers]
+            expected = exact @ self.cost_matrix(2)
+            return answers, expected[np.arange(len(exact)), answers]
         if self.costs is not None:
             expected = exact @ np.array(self.costs)
             return expected.argmin(axis=1), expected.min(axis=1)
         return exact.argmax(axis=1), 1 - exact.max(axis=1)
+
+    def cost_matrix(self, classes: int) -> np.ndarray:
+        """The rule as costs alone, float64 (C, C): the answer is the class of the lowest expected.
+
+        That is the answer of `decide`, and its expected cost is the risk, but for the last digits.
+        """
+        if self.threshold is not None:
+            return np.array([[0, 2 * self.threshold], [2 - 2 * self.threshold, 0]])
+        return 1 - np.eye(classes) if self.costs is None else np.array(self.costs)
 
     def abstains(self, risk: np.ndarray) -> np.ndarray:
         """Whether answers of this risk are left to a person, bool (N,)."""

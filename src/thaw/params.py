@@ -343,6 +343,7 @@ class Export(Section):
 
     calibrate: bool  # the temperature of its probabilities
     tta_flip: bool  # average over each image and its flip; twice the compute
+    formats: list[Literal["litert"]]  # that are written beside the bundle
 
 
 class Evaluate(Section):

@@ -17,6 +17,7 @@ BASE_ONNX = Path("models/base.onnx")
 WEIGHTS = Path("models/weights.safetensors")
 CLASSIFIER = Path("models/classifier.onnx")
 BUNDLE = Path("models/bundle")
+LITERT = Path("models/litert")
 
 TRAIN = Path("outputs/train")
 PREDICTIONS = Path("outputs/predictions.csv")

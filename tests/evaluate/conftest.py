@@ -15,6 +15,7 @@ from thaw.bundle import write_bundle
 from thaw.data.tables import write_table
 from thaw.evaluate.predictions import Predictions
 from thaw.files import write_json
+from thaw.litert import write_nothing
 
 SIDE = 32
 
@@ -113,6 +114,7 @@ def write_project(root: Path, labels: list[str], n: int = 90) -> None:
     }
     model = colour_model(len(labels)).SerializeToString()
     write_bundle(root / "models/bundle", model, labels, manifest)
+    write_nothing(root / "models/litert")
     write_json(root / "data/ingest.json", {"images": n})
     for name in ("crossval", "full_crossval"):
         write_json(root / f"outputs/{name}.json", {"n": 0})

@@ -47,15 +47,24 @@ def classifier_onnx(base: bytes, head: DenseHead, pooling: str) -> bytes:
 def _kernels(head: DenseHead, pooling: str, positions: int) -> Iterator[tuple[str, np.ndarray]]:
     """Kernels and biases, and the kernels that the gradient is multiplied by."""
     yield "zero", np.zeros(1, np.float32)
-    for number, (kernel, bias) in enumerate(zip(head.weights[::2], head.weights[1::2])):
+    backward = backward_kernels(head, pooling, positions)
+    for number, kernel in enumerate(head.weights[::2]):
         yield f"kernel_{number}", kernel
-        yield f"bias_{number}", bias
-        backward = kernel.T
-        if number == 0 and pooling == "average":
-            backward = backward / np.float32(positions)
-        elif number == 0:
-            backward = backward.reshape(len(backward), positions, -1).mean(axis=1)
-        yield f"backward_{number}", np.ascontiguousarray(backward)
+        yield f"bias_{number}", head.weights[2 * number + 1]
+        yield f"backward_{number}", backward[number]
+
+
+def backward_kernels(head: DenseHead, pooling: str, positions: int) -> list[np.ndarray]:
+    """What the gradient is multiplied by on its way back, for each dense layer, first to last.
+
+    The first one stands for the pooling too, and for the mean over the positions.
+    """
+    first, *others = (kernel.T for kernel in head.weights[::2])
+    if pooling == "average":
+        first = first / np.float32(positions)
+    else:
+        first = first.reshape(len(first), positions, -1).mean(axis=1)
+    return [np.ascontiguousarray(kernel) for kernel in (first, *others)]
 
 
 def _pool(pooling: str) -> Iterator[str]:

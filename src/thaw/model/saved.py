@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from thaw.features.fingerprint import check_fingerprint
+from thaw.features.head import DenseHead
 from thaw.files import read_json
 from thaw.model.base import load_base
 from thaw.model.freeze import backbone_info, freeze
@@ -17,10 +18,19 @@ from thaw.params import Params
 def build_trained(
     params: Params, best: Path, weights: Path, temperature: float = 1.0
 ) -> keras.Model:
-    """The classifier that the files of the stage `train` describe: best.json, and the weights.
+    """The classifier that the files of the stage `train` describe; see `read_trained`.
 
-    temperature: that of the bundle, so that the probabilities are the same. Raises ThawError if
-    `params` are of another training.
+    temperature: that of the bundle, so that the probabilities are the same.
+    """
+    base, trained = read_trained(params, best, weights)
+    head = head_like(trained.divided(temperature), params.train.dropout)
+    return build_classifier(base, params.base.name, params.train.pooling, head)
+
+
+def read_trained(params: Params, best: Path, weights: Path) -> tuple[keras.Model, DenseHead]:
+    """Base and head, from the files of the stage `train`: best.json, and the weights.
+
+    Raises ThawError if `params` are of another training.
     """
     keras.utils.set_random_seed(params.seed)
     base = load_base(params.base)
@@ -31,5 +41,4 @@ def build_trained(
     for weight in base.weights if of_base else ():
         weight.assign(of_base[weight.path])
     freeze(base, result["freeze_till"])
-    head = head_like(trained.divided(temperature), params.train.dropout)
-    return build_classifier(base, params.base.name, params.train.pooling, head)
+    return base, trained
