@@ -8,7 +8,7 @@ import logging
 
 import numpy as np
 
-from thaw.bundle import check_unseen
+from thaw.bundle import bundle_sha256, check_unseen
 from thaw.data.tables import read_rows, read_split
 from thaw.errors import ThawError
 from thaw.evaluate.curves import tables
@@ -21,7 +21,16 @@ from thaw.files import write_json
 from thaw.image_limits import UnusableImage
 from thaw.parallel import cores
 from thaw.params import Params
-from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, PREDICTIONS, SPLIT, TABLES
+from thaw.paths import (
+    BUNDLE,
+    BUNDLE_METRICS,
+    DETAILS,
+    EVAL_METRICS,
+    IMAGES,
+    PREDICTIONS,
+    SPLIT,
+    TABLES,
+)
 from thaw.serving.predictor import Predictor
 from thaw.stage import run
 
@@ -29,7 +38,10 @@ log = logging.getLogger("thaw")
 
 
 def main(params: Params) -> None:
-    """Write outputs/predictions.csv, outputs/tables, outputs/details.json and metrics/eval.json."""
+    """Write metrics/eval.json and, into outputs, predictions.csv, tables and two more of metrics.
+
+    bundle_metrics.json has the headline with the hash of the bundle, so that it can go with it.
+    """
     predictor = Predictor(BUNDLE, cores())
     split = read_split(SPLIT, IMAGES).set_index("name")["split"].to_dict()
     images = read_rows(IMAGES, ["name", "sha256"])
@@ -50,7 +62,9 @@ def main(params: Params) -> None:
         others = scores_of_others(predictor, params.data.unknown) if params.data.unknown else None
         found = unknown_metrics(test.unknown_scores, predictor.unknown_limit, others)
         metrics["unknown"] = dict(found)
-    write_json(EVAL_METRICS, {key: metrics.pop(key) for key in HEADLINE})
+    headline = {key: metrics.pop(key) for key in HEADLINE}
+    write_json(EVAL_METRICS, headline)
+    write_json(BUNDLE_METRICS, {"bundle": bundle_sha256(manifest), "metrics": headline})
     write_json(DETAILS, metrics)
 
 

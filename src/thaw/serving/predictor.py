@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
-from pathlib import Path
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
 
-from thaw.bundle import MODEL, check_bundle, read_labels
+from thaw.bundle import MANIFEST, MODEL, read_labels
+from thaw.bundle_source import open_bundle
 from thaw.decision import DecisionRule
+from thaw.files import read_json
 from thaw.image_limits import UnusableImage
 from thaw.images import decode
 from thaw.parallel import batched
@@ -30,7 +32,7 @@ class Answer(NamedTuple):
 class Predictor:
     """A bundle, checked against its hashes and compiled once.
 
-    labels: class names, in the order of the outputs. image_size: width and height, pixels.
+    bundle: a folder, a zip or an address, as in thaw.bundle_source.open_bundle. labels: class names, in the order of the outputs. image_size: width and height, pixels.
     resize: see thaw.images.decode. max_megapixels: of an image; larger ones are refused.
     rule: how probabilities become an answer. unknown_limit: an image with a higher unknown score
     shows none of the classes; infinite if the bundle has no score. manifest: the content of
@@ -38,16 +40,16 @@ class Predictor:
     ThawError if the bundle is missing or damaged.
     """
 
-    def __init__(self, bundle: str | Path = "models/bundle", requests: int = 1):
-        bundle = Path(bundle)
-        self.manifest = check_bundle(bundle)
-        self.labels = read_labels(bundle)
+    def __init__(self, bundle: str | PathLike[str] = "models/bundle", requests: int = 1):
+        with open_bundle(bundle) as folder:
+            self.manifest = read_json(folder / MANIFEST)
+            self.labels = read_labels(folder)
+            self._network = Network(folder / MODEL, self.manifest["precision"], requests)
         self.image_size: int = self.manifest["image_size"]
         self.resize: str = self.manifest.get("resize", "squash")
         self.max_megapixels: float = self.manifest.get("max_megapixels", MAX_MEGAPIXELS)
         self.rule = DecisionRule.of(self.manifest)
         self.unknown_limit: float = self.manifest.get("unknown", {}).get("limit", np.inf)
-        self._network = Network(bundle / MODEL, self.manifest["precision"], requests)
 
     def decode(self, data: bytes) -> np.ndarray:
         """Encoded image → uint8 RGB (S, S, 3), decoded as in training. Raises UnusableImage."""
