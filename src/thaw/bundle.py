@@ -118,7 +118,9 @@ def check_unseen(folder: Path, images: Iterable[str]) -> None:
     Also if it does not say which it has seen, as some of format 0.
     """
     if not (folder / SEEN).is_file():
-        raise _unusable(f"{folder}/{SEEN}", "list the images that the bundle has seen", "is missing")
+        raise _unusable(
+            f"{folder}/{SEEN}", "list the images that the bundle has seen", "is missing"
+        )
     seen = set((folder / SEEN).read_text(encoding="utf-8").split())
     common = [sha256 for sha256 in images if sha256[:IMAGE_ID_DIGITS] in seen]
     if common:

@@ -32,8 +32,9 @@ class Answer(NamedTuple):
 class Predictor:
     """A bundle, checked against its hashes and compiled once.
 
-    bundle: a folder, a zip or an address, as in thaw.bundle_source.open_bundle. labels: class names, in the order of the outputs. image_size: width and height, pixels.
-    resize: see thaw.images.decode. max_megapixels: of an image; larger ones are refused.
+    bundle: a folder, a zip or an address; see thaw.bundle_source.open_bundle. labels: class names,
+    in the order of the outputs. image_size: width and height, pixels. resize: see
+    thaw.images.decode. max_megapixels: of an image; larger ones are refused.
     rule: how probabilities become an answer. unknown_limit: an image with a higher unknown score
     shows none of the classes; infinite if the bundle has no score. manifest: the content of
     manifest.json. requests: how many images run at once; the results do not depend on it. Raises
