@@ -6,12 +6,10 @@ import shutil
 import subprocess
 import sys
 
-import onnx.parser
 import pytest
 from PIL import Image
 from project import ROOT
-
-from thaw.bundle import write_bundle
+from small_bundle import write_brightness
 
 LARGEST = 350_000_000  # bytes of site-packages; most of them are OpenVINO's
 NOT_IN_THE_CORE = (  # pydantic is, because Typer requires it
@@ -23,22 +21,6 @@ import importlib.util
 import sys
 
 print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])
-"""
-BRIGHTNESS = """
-<ir_version: 9, opset_import: ["": 18]>
-brightness (uint8[N, 32, 32, 3] images) => (float[N, 2] probabilities, float[N, 2, 4, 4] heatmaps)
-<float slope = {-0.0625}, float middle = {127.5}, int64[3] all = {1, 2, 3}, int64[1] column = {1},
- int64[2] sides = {2, 3}, int64[4] tiles = {1, 1, 4, 4}> {
-  pixels = Cast <to = 1> (images)
-  mean = ReduceMean <keepdims = 0> (pixels, all)
-  means = Unsqueeze (mean, column)
-  dark = Sub (middle, means)
-  bright = Mul (dark, slope)
-  scores = Concat <axis = 1> (dark, bright)
-  probabilities = Softmax <axis = 1> (scores)
-  points = Unsqueeze (probabilities, sides)
-  heatmaps = Tile (points, tiles)
-}
 """
 CLASSIFY = """
 import sys
@@ -97,7 +79,7 @@ def test_the_command_shows_its_help(environment, tmp_path):
 
 @pytest.mark.parametrize(("command", "package"), [("use sample", "ruamel"), ("verify", "yaml")])
 def test_a_command_that_needs_more_says_so_in_one_line(environment, tmp_path, command, package):
-    write_bundle(tmp_path / "models/bundle", b"model", ["a", "b"], {})
+    write_brightness(tmp_path / "models/bundle")
     (tmp_path / "dvc.lock").write_text("stages: {}")
     [line] = call(environment, "thaw", *command.split(), cwd=tmp_path, expect=1).splitlines()
     assert f"needs the package {package}" in line
@@ -105,10 +87,7 @@ def test_a_command_that_needs_more_says_so_in_one_line(environment, tmp_path, co
 
 @pytest.mark.parametrize("colour", ["black", "white"])
 def test_the_core_classifies_an_image(environment, tmp_path, colour):
-    model = onnx.parser.parse_model(BRIGHTNESS)
-    manifest = {"image_size": 32, "precision": "float32"}
-    labels = ["black", "white"]
-    write_bundle(tmp_path / "bundle", model.SerializeToString(), labels, manifest)
+    write_brightness(tmp_path / "bundle")
     stream = io.BytesIO()
     Image.new("RGB", (50, 40), colour).save(stream, "png")
     (tmp_path / "image.png").write_bytes(stream.getvalue())

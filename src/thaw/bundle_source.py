@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
 
 from thaw.bundle import METRICS, check_bundle
 from thaw.bundle_zip import MOST_BYTES, copy, unpack
@@ -50,7 +49,7 @@ def _fetch(address: str, folder: Path) -> None:
         import fsspec
 
         filesystem, root = fsspec.core.url_to_fs(address)
-        if urlsplit(address).path.lower().endswith(".zip"):
+        if address.partition("?")[0].lower().endswith(".zip"):  # a query may sign a URL
             archive = folder / "bundle.zip"
             _copy(filesystem, root, archive, MOST_ZIP_BYTES, address)
             unpack(archive, folder, address)
