@@ -53,6 +53,17 @@ def test_whatever_is_damaged_is_named(folder, path):
     assert "error: 1 files differ from their recorded hashes" in output
 
 
+def test_json_has_the_counts_and_what_is_damaged(folder):
+    (folder / "outputs/one.csv").write_bytes(b"damaged")
+    found = json.loads(run("thaw verify --json 2>errors", folder, expect=1))
+    assert found["bundle"]["parts"] == 4 and found["bundle"]["error"] is None
+    assert found["outputs"] == {"n": 2, "damaged": ["outputs/one.csv"]}
+    assert found["cache"] == {"n": 3, "damaged": []}
+    assert "error: 1 files differ" in (folder / "errors").read_text()
+    (folder / "dvc.lock").unlink()
+    assert json.loads(run("thaw verify --json 2>errors", folder, expect=1))["outputs"]["n"] is None
+
+
 @pytest.mark.parametrize("path", ["dvc.lock", "outputs/one.csv", "models/bundle/manifest.json"])
 def test_whatever_is_missing_is_named(folder, path):
     (folder / path).unlink()
