@@ -13,8 +13,8 @@ from small_bundle import write_brightness
 
 LARGEST = 350_000_000  # bytes of site-packages; most of them are OpenVINO's
 NOT_IN_THE_CORE = (  # pydantic is, because Typer requires it
-    *("dvc", "joblib", "keras", "matplotlib", "onnx", "pandas", "pyarrow", "ruamel", "scipy"),
-    *("sklearn", "tensorflow", "tf2onnx", "yaml"),
+    *("dvc", "fsspec", "joblib", "keras", "matplotlib", "onnx", "pandas", "pyarrow", "ruamel"),
+    *("s3fs", "scipy", "sklearn", "tensorflow", "tf2onnx", "yaml"),
 )
 INSTALLED = """
 import importlib.util
@@ -26,7 +26,7 @@ CLASSIFY = """
 import sys
 from thaw.serving.predictor import Predictor
 
-predictor = Predictor("bundle")
+predictor = Predictor(sys.argv[1])
 with open("image.png", "rb") as stream:
     image = predictor.decode(stream.read())
 probabilities, heatmaps, *_ = predictor.predict(image[None])
@@ -91,5 +91,16 @@ def test_the_core_classifies_an_image(environment, tmp_path, colour):
     stream = io.BytesIO()
     Image.new("RGB", (50, 40), colour).save(stream, "png")
     (tmp_path / "image.png").write_bytes(stream.getvalue())
-    found = call(environment, "python", "-c", CLASSIFY, cwd=tmp_path)
-    assert found == f"{colour} (1, 2) (1, 2, 4, 4)"
+    call(environment, "thaw", "bundle", "pack", "bundle", cwd=tmp_path)
+    for bundle in ("bundle", "bundle.zip"):
+        found = call(environment, "python", "-c", CLASSIFY, bundle, cwd=tmp_path)
+        assert found == f"{colour} (1, 2) (1, 2, 4, 4)"
+
+
+def test_the_core_describes_and_verifies_bundles(environment, tmp_path):
+    write_brightness(tmp_path / "models/bundle")
+    assert "2: black, white" in call(environment, "thaw", "bundle", "info", cwd=tmp_path)
+    assert "4 parts" in call(environment, "thaw", "bundle", "verify", cwd=tmp_path)
+    command = ("thaw", "bundle", "info", "s3://pets/bundle")
+    [line] = call(environment, *command, cwd=tmp_path, expect=1).splitlines()
+    assert "No module named 'fsspec'" in line and "pip install 'thaw[s3]'" in line

@@ -53,16 +53,20 @@ def label(
     if not candidates and not failed:
         raise typer.BadParameter(f"PATH must hold images, but {', '.join(paths)} holds none")
     ranked = [(n, c.name, c.label, c.probability) for n, c in enumerate(candidates, 1)]
-    text = _as_json(ranked, failed) if json_ else _as_csv(ranked)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        with atomic_write(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    _write(output, _as_json(ranked, failed) if json_ else _as_csv(ranked))
     for name, error in failed:
         note(f"failed: {name}: {error}")
     if failed:
         raise typer.Exit(1)
+
+
+def _write(path: Path | None, text: str) -> None:
+    """Write `text` to `path`, atomically, or to stdout."""
+    if path is None:
+        typer.echo(text, nl=False)
+        return
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _as_csv(ranked: Iterable[Row]) -> str:
