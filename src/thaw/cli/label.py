@@ -37,8 +37,7 @@ def label(
     images give the same ranking. An image that cannot be read is named on stderr and left out.
     Exit code 0 if all were read, 1 if some were not, 2 for wrong use.
 
-    Examples: `thaw label new-photos` · `thaw label 'camera/**/*.jpg' more.zip --count 50 -o
-    to_label.csv`
+    Examples: `thaw label new-photos` · `thaw label 'camera/**/*.jpg' more.zip -o to_label.csv`
     """
     from thaw.data.image_paths import expand, read_images
     from thaw.evaluate.label_ranking import rank_images
