@@ -77,8 +77,9 @@ def _explained(address: str) -> Iterator[None]:
     except FileNotFoundError:
         raise ThawError(f"{address} does not exist: check the address") from None
     except ImportError as error:
+        reason = textwrap.shorten(str(error), 300)
         raise ThawError(
-            f"{address} needs a package that is not installed ({error}): run `pip install "
+            f"{address} needs a package that is not installed ({reason}): run `pip install "
             "'thaw[s3]'`, or for another protocol than S3 and HTTP install that package"
         ) from None
     except Exception as error:  # each protocol has its own
