@@ -6,14 +6,16 @@ import sys
 
 import pytest
 from project import ROOT, run
-from small_bundle import write_brightness
+from small_bundle import LABELS, SIDE, write_colours
 
-from thaw.bundle import bundle_sha256, check_bundle
+from thaw.bundle import bundle_sha256, check_bundle, write_bundle
 from thaw.files import sha256_of, write_json
 from thaw.paths import BUNDLE_METRICS
 
 FITTED = {
     "base": "MobileNetV2",
+    "image_size": SIDE,
+    "precision": "float32",
     "freeze_till": 117,
     "trainable_parameters": 234066,
     "training": {"seed": 20, "alpha": None, "hidden_units": [32], "phase": "head", "epoch": 4},
@@ -28,7 +30,9 @@ FITTED = {
 def folder(tmp_path):
     """A project with a bundle and its metrics."""
     (tmp_path / "src").symlink_to(ROOT / "src")
-    write_brightness(tmp_path / "models/bundle", **FITTED)
+    write_colours(tmp_path / "plain")
+    model = (tmp_path / "plain/model.onnx").read_bytes()
+    write_bundle(tmp_path / "models/bundle", model, LABELS, FITTED, [64 * "a", 64 * "b"])
     found = {"bundle": sha256(tmp_path), "metrics": {"accuracy": 0.8875, "n": 160}}
     write_json(tmp_path / BUNDLE_METRICS, found)
     return tmp_path
@@ -50,7 +54,7 @@ def test_info_says_what_a_bundle_is(folder):
     assert lines[0] == "models/bundle"
     assert found.pop("size").endswith("MB, format 1")
     assert found == {
-        "classes": "2: black, white",
+        "classes": "3: red, green, blue",
         "base": "MobileNetV2, float32",
         "images": "32 × 32 pixels, resize squash",
         "trained": "234,066 parameters on 2 images; the first 117 layers of the base frozen",
@@ -65,9 +69,8 @@ def test_info_says_what_a_bundle_is(folder):
 
 
 def test_info_of_a_bundle_that_records_nothing(folder):
-    write_brightness(folder / "plain")
     output = run("thaw bundle info plain", folder)
-    assert output.count("not recorded") == 8  # the metrics are of another bundle
+    assert output.count("not recorded") == 7  # the metrics are of another bundle
 
 
 def test_info_as_json_is_the_manifest_and_what_is_known_beside_it(folder):

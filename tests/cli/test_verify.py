@@ -5,14 +5,14 @@ import json
 
 import pytest
 from project import ROOT, run
-from small_bundle import write_brightness
+from small_bundle import write_colours
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A bundle, an output that is a file, one that is a folder, and a cache with both."""
     (tmp_path / "src").symlink_to(ROOT / "src")
-    write_brightness(tmp_path / "models/bundle")
+    write_colours(tmp_path / "models/bundle")
     (tmp_path / "outputs/explain").mkdir(parents=True)
     (tmp_path / "outputs/one.csv").write_bytes(b"one")
     (tmp_path / "outputs/explain/two.png").write_bytes(b"two")
