@@ -8,7 +8,7 @@ import logging
 
 import numpy as np
 
-from thaw.bundle import check_unseen
+from thaw.bundle import bundle_sha256, check_unseen
 from thaw.data.tables import read_rows, read_split
 from thaw.errors import ThawError
 from thaw.evaluate.curves import tables
@@ -22,7 +22,17 @@ from thaw.files import write_json
 from thaw.litert import open_litert
 from thaw.parallel import cores
 from thaw.params import Params
-from thaw.paths import BUNDLE, DETAILS, EVAL_METRICS, IMAGES, LITERT, PREDICTIONS, SPLIT, TABLES
+from thaw.paths import (
+    BUNDLE,
+    BUNDLE_METRICS,
+    DETAILS,
+    EVAL_METRICS,
+    IMAGES,
+    LITERT,
+    PREDICTIONS,
+    SPLIT,
+    TABLES,
+)
 from thaw.serving.predictor import Predictor
 from thaw.stage import run
 
@@ -30,7 +40,10 @@ log = logging.getLogger("thaw")
 
 
 def main(params: Params) -> None:
-    """Write outputs/predictions.csv, outputs/tables, outputs/details.json and metrics/eval.json."""
+    """Write metrics/eval.json and, into outputs, predictions.csv, tables and two more of metrics.
+
+    bundle_metrics.json has the headline with the hash of the bundle, so that it can go with it.
+    """
     predictor = Predictor(BUNDLE, cores())
     split = read_split(SPLIT, IMAGES).set_index("name")["split"].to_dict()
     images = read_rows(IMAGES, ["name", "sha256"])
@@ -55,7 +68,9 @@ def main(params: Params) -> None:
         rows = read_rows(IMAGES, ["name", "bytes"], set(test.names))
         decoded = (predictor.decode(row["bytes"]) for row in rows)
         metrics["litert"] = dict(litert_metrics(device, decoded, test, rule))
-    write_json(EVAL_METRICS, {key: metrics.pop(key) for key in HEADLINE})
+    headline = {key: metrics.pop(key) for key in HEADLINE}
+    write_json(EVAL_METRICS, headline)
+    write_json(BUNDLE_METRICS, {"bundle": bundle_sha256(manifest), "metrics": headline})
     write_json(DETAILS, metrics)
 
 

@@ -26,7 +26,8 @@ from thaw.stage import run
 
 def main(params: Params) -> None:
     """Write models/bundle and models/litert."""
-    best = read_json(TRAIN / "best.json", ["features", "freeze_till", "trainable_parameters"])
+    keys = ("features", "freeze_till", "trainable_parameters", "training", "phase", "epoch")
+    best = read_json(TRAIN / "best.json", keys)
     embeddings = read_fingerprint(EMBEDDINGS)
     check_fingerprint(embeddings, best["features"], str(TRAIN / "best.json"))
     classes = read_classes(IMAGES)
@@ -47,6 +48,7 @@ def main(params: Params) -> None:
         "precision": params.compute.precision,
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],
+        "training": best["training"] | {key: best[key] for key in ("phase", "epoch")},
         "unknown": {"limit": limit, "refuse": params.unknown.refuse},
         **answers.manifest(params.decision),
     }

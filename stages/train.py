@@ -6,6 +6,7 @@ gc.disable()  # until `run`: what the imports create stays
 
 import logging
 import shutil
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from thaw.files import atomic_write, write_json
 from thaw.model.classifier_onnx import classifier_onnx
 from thaw.model.head_phase import HeadPhase, Trained, Trainer
 from thaw.model.weights import write_weights
-from thaw.params import Params
+from thaw.params import WEIGHT_KINDS, Params
 from thaw.paths import (
     BASE,
     BASE_ONNX,
@@ -104,6 +105,7 @@ def write_result(
             "freeze_till": info.frozen_layers(freeze_till),
             "trainable_parameters": trained.trainable_parameters,
             "features": features.fingerprint,
+            "training": training(params),
         }
         write_json(temporary / "best.json", best)
         images = np.flatnonzero(rows["view"] == 0)
@@ -113,6 +115,13 @@ def write_result(
         is_val = (rows["split"].iloc[images] == "val").to_numpy()
         probabilities = trained.head.probabilities(embeddings[is_val])
         write_out_of_fold(temporary / "val.csv", rows.iloc[images[is_val]], probabilities, classes)
+
+
+def training(params: Params) -> dict[str, Any]:
+    """How the classifier is trained; the bundle says it. No path: it may be of this machine."""
+    weights = params.base.weights if params.base.weights in WEIGHT_KINDS else "file"
+    of_base = {"alpha": params.base.alpha, "weights": weights}
+    return {"seed": params.seed, **of_base, **params.train.model_dump()}
 
 
 def cross_validate(

@@ -10,8 +10,6 @@ import pytest
 from project import ROOT
 from small_bundle import save_colours, write_colours
 
-from thaw.bundle import write_bundle
-
 LARGEST = 350_000_000  # bytes of site-packages; most of them are OpenVINO's
 NOT_IN_THE_CORE = (  # pydantic is, because Typer requires it
     *("dvc", "keras", "matplotlib", "onnx", "pandas", "pyarrow", "ruamel", "scipy"),
@@ -75,7 +73,7 @@ def test_the_command_shows_its_help(environment, tmp_path):
 
 @pytest.mark.parametrize(("command", "package"), [("use sample", "ruamel"), ("verify", "yaml")])
 def test_a_command_that_needs_more_says_so_in_one_line(environment, tmp_path, command, package):
-    write_bundle(tmp_path / "models/bundle", b"model", ["a", "b"], {})
+    write_colours(tmp_path / "models/bundle")
     (tmp_path / "dvc.lock").write_text("stages: {}")
     [line] = call(environment, "thaw", *command.split(), cwd=tmp_path, expect=1).splitlines()
     assert f"needs the package {package}" in line
@@ -96,3 +94,19 @@ def test_the_core_classifies_in_python_and_by_the_command(environment, tmp_path)
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
     line = call(environment, *command, "-o", "out.parquet", cwd=tmp_path, expect=2)
     assert "pip install 'thaw[parquet]'" in line
+
+
+def test_the_core_describes_verifies_packs_and_opens_bundles(environment, tmp_path):
+    write_colours(tmp_path / "models/bundle")
+    for words, message in (
+        ("bundle info", "3: red, green, blue"),
+        ("bundle verify", "4 parts are undamaged"),
+        ("bundle pack", ""),
+        ("bundle verify bundle.zip", "4 parts are undamaged"),
+    ):
+        assert message in call(environment, "thaw", *words.split(), cwd=tmp_path)
+    load = "from thaw.serving.predictor import Predictor; print(Predictor('bundle.zip').labels)"
+    assert call(environment, "python", "-c", load, cwd=tmp_path) == "['red', 'green', 'blue']"
+    command = ("thaw", "bundle", "info", "s3://pets/bundle")
+    [line] = call(environment, *command, cwd=tmp_path, expect=1).splitlines()
+    assert "No module named 'fsspec'" in line and "pip install 'thaw[s3]'" in line

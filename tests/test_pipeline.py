@@ -11,6 +11,7 @@ from project import run
 
 from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.evaluate.predictions import read_out_of_fold, read_predictions
+from thaw.params import load
 from thaw.temperature import fit_temperature, with_temperature
 
 AFTER = {  # a change, and exactly the stages that it makes stale at once
@@ -161,6 +162,16 @@ def test_the_bundle_answers_as_was_fitted_on_validation_images(project):
     details = json.loads((project / "metrics/details.json").read_text())
     assert details["threshold"] == manifest["decision"]["threshold"]
     assert details["unknown"]["limit"] == manifest["unknown"]["limit"]
+
+
+def test_the_bundle_says_how_it_was_trained_and_what_evaluation_found(project):
+    found = json.loads(run("thaw bundle info --json", project))
+    assert found["metrics"] == json.loads((project / "metrics/eval.json").read_text())
+    best = json.loads((project / "outputs/train/best.json").read_text())
+    training, declared = found["manifest"]["training"], load(project / "params.yaml")
+    assert training["epoch"] == best["epoch"] and training["phase"] in ("head", "fine-tuning")
+    assert training["seed"] == declared.seed and training["weights"] == "none"
+    assert training.items() >= declared.train.model_dump().items()
 
 
 def test_a_frozen_base_is_fitted_on_out_of_fold_predictions_and_tried_on_other_things(restored):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,9 +54,10 @@ def label(tmp_path, monkeypatch):
         (tmp_path / "photos" / name).write_bytes(data)
     (tmp_path / "text.jpg").write_bytes(b"text")
 
-    def invoke(*words):
+    def invoke(*words, as_text=False):
         done = CliRunner().invoke(app, ["label", *words])
-        return done.exit_code, list(csv.reader(io.StringIO(done.stdout))), done.stderr
+        rows = list(csv.reader(io.StringIO(done.stdout)))
+        return done.exit_code, done.stdout if as_text else rows, done.stderr
 
     return invoke
 
@@ -82,6 +84,17 @@ def test_images_that_cannot_be_used_are_named_and_the_others_ranked(label):
     assert (code, rows) == (1, [HEADER, *ROWS])
     assert "failed: text.jpg: " in errors
     assert label("text.jpg")[:2] == (1, [HEADER])
+
+
+def test_json_has_the_ranking_and_what_cannot_be_used(label, tmp_path):
+    code, text, _ = label("text.jpg", "photos", "--count", "1", "--json", as_text=True)
+    found = json.loads(text)
+    best = {"rank": 1, "path": "photos/c.jpg", "label": "Dog, or other", "p": 0.5625}
+    assert (code, found["images"]) == (1, [best])
+    [failed] = found["failed"]
+    assert failed["path"] == "text.jpg" and "not an image" in failed["error"]
+    assert label("photos", "--json", "-o", "found.json")[:2] == (0, [])
+    assert len(json.loads((tmp_path / "found.json").read_text())["images"]) == 3
 
 
 def test_wrong_use_has_exit_code_2(label, tmp_path):

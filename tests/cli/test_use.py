@@ -1,5 +1,6 @@
 """`thaw use` and `thaw verify`, run as a user runs them."""
 
+import json
 import shutil
 import sys
 
@@ -151,8 +152,23 @@ def test_keys_without_a_setup_change_nothing_else(folder):
 def test_a_setup_says_that_earlier_settings_go(folder):
     run("thaw use seed=7", folder)
     output = run("thaw use sample", folder)
-    assert "earlier settings are not kept" in output.splitlines()[0]
+    assert output.splitlines()[0] == "seed: 7 → 20"
+    assert "earlier settings are not kept" in output.splitlines()[1]  # on standard error
     assert params(folder)["seed"] == 20
+
+
+def test_json_has_what_changed(folder):
+    text = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text + "\nold: 1\n")
+    found = json.loads(run("thaw use sample seed=7 --json 2>errors", folder))
+    assert found == {
+        "setup": "sample",
+        "changed": {"seed": {"before": 20, "after": 7}},
+        "removed": {"old": 1},
+    }
+    assert "earlier settings are not kept" in (folder / "errors").read_text()
+    found = json.loads(run("thaw use seed=7 --json", folder))
+    assert found == {"setup": None, "changed": {}, "removed": {}}
 
 
 def test_params_are_written_before_the_report(folder):

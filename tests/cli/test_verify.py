@@ -5,15 +5,14 @@ import json
 
 import pytest
 from project import ROOT, run
-
-from thaw.bundle import write_bundle
+from small_bundle import write_colours
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A bundle, an output that is a file, one that is a folder, and a cache with both."""
     (tmp_path / "src").symlink_to(ROOT / "src")
-    write_bundle(tmp_path / "models/bundle", b"model", ["Cat", "Dog"], {})
+    write_colours(tmp_path / "models/bundle")
     (tmp_path / "outputs/explain").mkdir(parents=True)
     (tmp_path / "outputs/one.csv").write_bytes(b"one")
     (tmp_path / "outputs/explain/two.png").write_bytes(b"two")
@@ -52,6 +51,17 @@ def test_whatever_is_damaged_is_named(folder, path):
     output = run("thaw verify", folder, expect=1)
     assert f"damaged: {path}".removesuffix("/two.png") in output
     assert "error: 1 files differ from their recorded hashes" in output
+
+
+def test_json_has_the_counts_and_what_is_damaged(folder):
+    (folder / "outputs/one.csv").write_bytes(b"damaged")
+    found = json.loads(run("thaw verify --json 2>errors", folder, expect=1))
+    assert found["bundle"]["parts"] == 4 and found["bundle"]["error"] is None
+    assert found["outputs"] == {"n": 2, "damaged": ["outputs/one.csv"]}
+    assert found["cache"] == {"n": 3, "damaged": []}
+    assert "error: 1 files differ" in (folder / "errors").read_text()
+    (folder / "dvc.lock").unlink()
+    assert json.loads(run("thaw verify --json 2>errors", folder, expect=1))["outputs"]["n"] is None
 
 
 @pytest.mark.parametrize("path", ["dvc.lock", "outputs/one.csv", "models/bundle/manifest.json"])

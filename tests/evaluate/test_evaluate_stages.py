@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from thaw.bundle import bundle_sha256, check_bundle
 from thaw.errors import ThawError
 from thaw.evaluate.gallery import draw_mistakes, worst_mistakes
 from thaw.evaluate.gradcam import read_explained
@@ -57,6 +58,7 @@ def test_the_stages_write_their_outs_reproducibly(project):
         "outputs/explain/heatmaps.npy",
         "outputs/explain/images.npy",
         "outputs/details.json",
+        "outputs/bundle_metrics.json",
         "outputs/crossval.json",
         "outputs/full_crossval.json",
         "metrics/crossval.json",
@@ -81,6 +83,9 @@ def test_evaluate_computes_metrics_of_the_predictions(project):
     found = json.loads((project / "metrics/eval.json").read_text())
     details = json.loads((project / "outputs/details.json").read_text())
     assert not set(found) & set(details)
+    known_by = bundle_sha256(check_bundle(project / "models/bundle"))
+    of_bundle = json.loads((project / "outputs/bundle_metrics.json").read_text())
+    assert of_bundle == {"bundle": known_by, "metrics": found}
     found |= details
     table = pd.read_csv(project / "outputs/predictions.csv")
     split = pd.read_csv(project / "data/split.csv").set_index("name")["split"]

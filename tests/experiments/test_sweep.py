@@ -120,6 +120,35 @@ def test_a_changed_source_that_git_does_not_hold_makes_points_new(repository):
     assert "0 done, 1 to run" in sweep(repository, "evaluate.bins=4")
 
 
+def test_json_has_the_points_and_what_is_chosen(repository):
+    done = run("thaw sweep evaluate.bins=4,6 train.dropout=0.5 --json 2>errors", repository)
+    found, errors = json.loads(done), (repository / "errors").read_text()
+    assert (found["points"], found["left"], found["failed"]) == (2, 0, [])
+    names = [setting["name"] for setting in found["settings"]]
+    assert {name.rpartition("-")[0] for name in names} == set(experiments(repository))
+    assert found["chosen"]["experiment"] in names
+    assert 0.9 < found["chosen"]["test"]["accuracy"] < 1
+    assert "2 points, 0 done, 2 to run" in errors and "all points: outputs/sweep" in errors
+    assert found["pairs"] and found["left_out"] == []
+
+
+def test_json_of_a_sweep_that_fails_and_of_one_that_cleans(repository):
+    command = "thaw sweep train.dropout=0.75 --json 2>errors"
+    found = json.loads(run(command, repository, expect=1))
+    [failed] = found["failed"]
+    assert found["chosen"] is None and found["left"] == 0
+    assert failed["experiment"].startswith("dropout=0.75-")
+    assert failed["error"] == "model: the dropout is too high"
+    found = json.loads(run("thaw sweep --clean --json 2>errors", repository))
+    assert list(found) == ["bytes_freed"] and found["bytes_freed"] >= 0
+
+
+def test_only_the_ranking_is_on_standard_output(repository):
+    lines = run("thaw sweep evaluate.bins=4,6 2>errors", repository).splitlines()
+    assert len(lines) == 5 and lines[0].endswith("accuracy, best setting first:")
+    assert lines[3].startswith("chosen: ") and "not distinguishable" in lines[4]
+
+
 def test_a_failed_point_is_reported_with_its_log_and_the_others_go_on(repository):
     output = sweep(repository, "train.dropout=0.75,0.5", expect=1)
     [log] = re.findall(r"failed: \S+: model: the dropout is too high; see (\S+\.log)", output)

@@ -1,12 +1,12 @@
 """`thaw compare`: which experiments are better, and is that shown."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from thaw.cli.output import AsJson, note, print_json
 from thaw.paths import SWEEP_RESULTS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def compare(
             "experiments, and the workspace.",
         ),
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_: AsJson = False,
     markdown: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
 ) -> None:
     """Compare experiments by paired tests on the same images, and write outputs/compare.
@@ -42,15 +42,15 @@ def compare(
 
     comparison = _compare(names or [])
     if json_:
-        text = json.dumps(as_json(comparison, bool(names)), indent=2, ensure_ascii=False) + "\n"
+        print_json(as_json(comparison, bool(names)))
     else:
         text = (as_markdown if markdown else as_text)(comparison, bool(names))
-    typer.echo(text, nl=False)
+        typer.echo(text, nl=False)
     write_page(PAGE, comparison, bool(names))
-    typer.echo(f"as a page: {PAGE}", err=True)
+    note(f"as a page: {PAGE}")
     if DEPTH in comparison.settings[0].params:
         write_sweep(SWEEP_RESULTS, comparison.runs)
-        typer.echo(f"against the depth: {SWEEP_RESULTS}/sweep.png and sweep.csv", err=True)
+        note(f"against the depth: {SWEEP_RESULTS}/sweep.png and sweep.csv")
 
 
 def _compare(names: list[str]) -> "Comparison":

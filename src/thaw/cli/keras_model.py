@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from thaw.cli.output import note
 from thaw.errors import ThawError
 
 
@@ -32,4 +33,4 @@ def keras_model(
     model = build_trained(load(), TRAIN / "best.json", WEIGHTS, temperature)
     with atomic_write(path) as temporary:
         model.save(temporary)
-    typer.echo(f"{path} is written")
+    note(f"{path} is written")

@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
+from thaw.cli.output import AsJson, as_json, note
+from thaw.errors import ThawError
 from thaw.files import atomic_write
 from thaw.paths import BUNDLE
+
+COLUMNS = ("rank", "path", "label", "p")
+Row = tuple[int, str, str, float]
 
 
 def label(
@@ -18,12 +23,13 @@ def label(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", dir_okay=False, help="A CSV to write, instead of stdout."),
+        typer.Option("-o", "--output", dir_okay=False, help="A file to write, instead of stdout."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of images to name.")] = 100,
-    bundle: Annotated[Path, typer.Option(help="The bundle that predicts.")] = BUNDLE,
+    bundle: Annotated[str, typer.Option(help="The bundle that predicts.")] = str(BUNDLE),
+    json_: AsJson = False,
 ) -> None:
-    """Rank unlabelled images by how much a label would help, as CSV.
+    """Rank unlabelled images by how much a label would help, as CSV or JSON.
 
     The first is the least certain; each next one is uncertain and unlike those before it, so that
     the first N are worth the work as a whole: label them, add them to data.source, and run
@@ -31,8 +37,7 @@ def label(
     images give the same ranking. An image that cannot be read is named on stderr and left out.
     Exit code 0 if all were read, 1 if some were not, 2 for wrong use.
 
-    Examples: `thaw label new-photos` · `thaw label 'camera/**/*.jpg' more.zip --count 50 -o
-    to_label.csv`
+    Examples: `thaw label new-photos` · `thaw label 'camera/**/*.jpg' more.zip -o to_label.csv`
     """
     from thaw.data.image_paths import expand, read_images
     from thaw.evaluate.label_ranking import rank_images
@@ -46,21 +51,34 @@ def label(
     candidates, failed = rank_images(images, Predictor(bundle, cores()), count)
     if not candidates and not failed:
         raise typer.BadParameter(f"PATH must hold images, but {', '.join(paths)} holds none")
-    _write(output, ((n, c.name, c.label, c.probability) for n, c in enumerate(candidates, 1)))
+    ranked = [(n, c.name, c.label, c.probability) for n, c in enumerate(candidates, 1)]
+    _write(output, _as_json(ranked, failed) if json_ else _as_csv(ranked))
     for name, error in failed:
-        typer.echo(f"failed: {name}: {error}", err=True)
+        note(f"failed: {name}: {error}")
     if failed:
         raise typer.Exit(1)
 
 
-def _write(path: Path | None, rows: Iterable[tuple[object, ...]]) -> None:
-    """Write the CSV to `path`, atomically, or to stdout."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("rank", "path", "label", "p"))
-    writer.writerows(rows)
+def _write(path: Path | None, text: str) -> None:
+    """Write `text` to `path`, atomically, or to stdout."""
     if path is None:
-        typer.echo(text.getvalue(), nl=False)
+        typer.echo(text, nl=False)
         return
     with atomic_write(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _as_csv(ranked: Iterable[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(ranked)
+    return text.getvalue()
+
+
+def _as_json(ranked: Iterable[Row], failed: Iterable[tuple[str, ThawError]]) -> str:
+    # A float32 has the digits of the CSV as text only.
+    rows = [(*row[:3], float(str(row[3]))) for row in ranked]
+    images = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    errors = [{"path": name, "error": str(error)} for name, error in failed]
+    return as_json({"images": images, "failed": errors})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from thaw.cli.bundle import app as bundle
 from thaw.cli.compare import compare
 from thaw.cli.keras_model import keras_model
 from thaw.cli.label import label
@@ -30,6 +31,7 @@ app.command("keras")(keras_model)
 app.command()(predict)
 app.command()(label)
 app.command()(verify)
+app.add_typer(bundle, name="bundle")
 
 
 def main() -> None:

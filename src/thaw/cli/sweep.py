@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thaw.cli.output import AsJson, note, print_json
 from thaw.errors import ThawError
 from thaw.paths import SWEEP_RESULTS
 
@@ -37,6 +38,7 @@ def sweep(
     clean: Annotated[
         bool, typer.Option("--clean", help="Run nothing; delete the data that only sweeps need.")
     ] = False,
+    json_: AsJson = False,
 ) -> None:
     """Run every combination of the values as a DVC experiment, and name the best.
 
@@ -53,12 +55,12 @@ def sweep(
     if clean == bool(words):
         raise typer.BadParameter("a sweep must be given either keys with values or --clean")
     if clean:
-        _clean()
+        _clean(json_)
     else:
-        _sweep(words or [], _seconds(time), jobs)
+        _sweep(words or [], _seconds(time), jobs, json_)
 
 
-def _sweep(words: list[str], seconds: float | None, jobs: int) -> None:
+def _sweep(words: list[str], seconds: float | None, jobs: int, json_: bool) -> None:
     from thaw.experiments.grid import read_grid
     from thaw.experiments.sweep import make_plan, only_sweep
 
@@ -71,22 +73,29 @@ def _sweep(words: list[str], seconds: float | None, jobs: int) -> None:
         with _noted_signals() as signals:
             outcomes = _run(plan, board, jobs, seconds, signals)
     failed = [outcome for outcome in outcomes if outcome.error]
-    if ranking := board.ranking():
+    ranking = board.ranking()
+    if json_:
+        print_json(_as_json(plan, board, ranking, failed))
+    elif ranking:
         _show_ranking(ranking)
         _show_verdict(ranking)
-        if not signals:
-            _write(ranking)
-    _show_rest(plan, board, failed)
+    if ranking and not signals:
+        _write(ranking)
+    _show_rest(plan, board, ranking, failed)
     if signals or failed:
         raise typer.Exit(130 if signals else 1)
 
 
-def _clean() -> None:
+def _clean(json_: bool) -> None:
     from thaw.experiments.clean import clean_sweeps
     from thaw.experiments.sweep import only_sweep
 
     with only_sweep():
-        typer.echo(f"{clean_sweeps() / 1e6:,.1f} MB are free again")
+        freed = clean_sweeps()
+    if json_:
+        print_json({"bytes_freed": freed})
+    else:
+        typer.echo(f"{freed / 1e6:,.1f} MB are free again")
 
 
 def _seconds(text: str | None) -> float | None:
@@ -101,7 +110,7 @@ def _seconds(text: str | None) -> float | None:
 def _show_plan(plan: "Plan") -> None:
     """Print it. Raises ThawError if the disk is too full for it."""
     free = shutil.disk_usage(".").free
-    typer.echo(
+    note(
         f"{len(plan.points)} points, {len(plan.done)} done, {len(plan.todo)} to run, with about "
         f"{plan.disk / 1e6:,.0f} MB of new outputs; {free / 1e6:,.0f} MB of disk are free"
     )
@@ -171,20 +180,20 @@ def _show_ranking(ranking: "Ranking") -> None:
             typer.echo(f"{indent}{accuracy:.4f}  {run.name}")
     if len(ranking.settings) > MOST_ROWS:
         typer.echo(f"  and {len(ranking.settings) - MOST_ROWS} more: dvc exp show")
-    for line in ranking.not_ranked:
-        typer.echo(line)
     typer.echo(f"chosen: {ranking.best.name}; on test: {_on_test(ranking.best.metrics)}")
 
 
 def _on_test(metrics: dict[str, Any]) -> str:
     """The metrics of the test split that are headlines."""
+    return ", ".join(
+        f"{key} {value:.4f}" for key, value in _of_test(metrics).items() if isinstance(value, float)
+    )
+
+
+def _of_test(metrics: dict[str, Any]) -> dict[str, Any]:
     from thaw.evaluate.metrics import HEADLINE
 
-    return ", ".join(
-        f"{key} {metrics[key]:.4f}"
-        for key in HEADLINE
-        if isinstance(metrics.get(key), float) and not key.startswith("val_")
-    )
+    return {key: metrics[key] for key in HEADLINE if key in metrics and not key.startswith("val_")}
 
 
 def _show_verdict(ranking: "Ranking") -> None:
@@ -201,15 +210,38 @@ def _write(ranking: "Ranking") -> None:
     from thaw.experiments.sweep_plots import write_sweep
 
     write_sweep(SWEEP_RESULTS, ranking.runs)
-    typer.echo(f"all points: {SWEEP_RESULTS}/sweep.csv and sweep.png")
+    note(f"all points: {SWEEP_RESULTS}/sweep.csv and sweep.png")
 
 
-def _show_rest(plan: "Plan", board: "Board", failed: "list[Outcome]") -> None:
+def _as_json(
+    plan: "Plan", board: "Board", ranking: "Ranking | None", failed: "list[Outcome]"
+) -> dict[str, Any]:
+    """All settings and pairs as `thaw compare --json` has them, and what is chosen."""
+    from thaw.experiments.compare import compare
+    from thaw.experiments.comparison_table import as_json
+
+    errors = [{"experiment": one.point.name, "error": one.error} for one in failed]
+    counts = {"points": len(plan.points), "left": _left(plan, board, failed), "failed": errors}
+    if ranking is None:
+        return {**counts, "chosen": None}
+    chosen = {"experiment": ranking.best.name, "test": _of_test(ranking.best.metrics)}
+    compared = as_json(compare(ranking.runs, strict=False), with_test=False)
+    compared["left_out"] = [*compared["left_out"], *board.left_out]
+    return {**counts, "chosen": chosen, **compared}
+
+
+def _left(plan: "Plan", board: "Board", failed: "list[Outcome]") -> int:
+    """How many points have not run."""
+    return len(plan.points) - len(board.done) - len(failed)
+
+
+def _show_rest(
+    plan: "Plan", board: "Board", ranking: "Ranking | None", failed: "list[Outcome]"
+) -> None:
     """Print what is not in the ranking, and why."""
-    for line in board.left_out:
-        typer.echo(line)
+    for line in [*(ranking.not_ranked if ranking else []), *board.left_out]:
+        note(line)
     for outcome in failed:
-        typer.echo(f"failed: {outcome.point.name}: {outcome.error}; see {outcome.log}", err=True)
-    left = len(plan.points) - len(board.done) - len(failed)
-    if left:
-        typer.echo(f"{left} points are left: the same command continues")
+        note(f"failed: {outcome.point.name}: {outcome.error}; see {outcome.log}")
+    if left := _left(plan, board, failed):
+        note(f"{left} points are left: the same command continues")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from thaw.cli.output import AsJson, note, print_json
 from thaw.files import atomic_write
 
 PARAMS = Path("params.yaml")
@@ -19,6 +20,7 @@ def use(
             help="Name of a file in setups/, without .yaml, and params, such as seed=1.",
         ),
     ],
+    json_: AsJson = False,
 ) -> None:
     """Write a setup, or single params, into params.yaml, and print what changed.
 
@@ -44,14 +46,23 @@ def use(
         text = edit(PARAMS.read_text(encoding="utf-8"), wanted, changed)
         with atomic_write(PARAMS) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    _report(setup, flat(before), changed, removed)
+    if setup:
+        note(f"params.yaml is now the setup {setup}; earlier settings are not kept")
+    if json_:
+        _print_json(setup, flat(before), changed, removed)
+    else:
+        _report(flat(before), changed, removed)
 
 
-def _report(
+def _print_json(
     setup: str | None, old: dict[str, Any], changed: dict[str, Any], removed: list[str]
 ) -> None:
-    if setup:
-        typer.echo(f"params.yaml is now the setup {setup}; earlier settings are not kept")
+    pairs = {key: {"before": old.get(key), "after": value} for key, value in changed.items()}
+    gone = {key: old[key] for key in removed}
+    print_json({"setup": setup, "changed": pairs, "removed": gone})
+
+
+def _report(old: dict[str, Any], changed: dict[str, Any], removed: list[str]) -> None:
     for key, value in changed.items():
         typer.echo(f"{key}: {_shown(old.get(key))} → {_shown(value)}")
     for key in removed:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from thaw.bundle import check_bundle
+from thaw.cli.bundle import state, undamaged
+from thaw.cli.output import AsJson, print_json
 from thaw.errors import ThawError
 from thaw.files import damage_explained
 from thaw.paths import BUNDLE
@@ -14,14 +16,21 @@ from thaw.paths import BUNDLE
 CACHE = Path(".dvc/cache/files/md5")
 
 
-def verify() -> None:
+def verify(json_: AsJson = False) -> None:
     """Hash the bundle, the outputs and DVC's cache again, and list what is damaged.
 
     Changes nothing. Exit code 1 if a file is missing or differs from its recorded hash.
     """
-    damaged = [*_verify_bundle(), *_verify_outputs(), *_verify_cache()]
-    for line in damaged:
-        typer.echo(f"damaged: {line}")
+    bundle = state(str(BUNDLE))
+    outputs, cache = _verify_outputs(), _verify_cache()
+    damaged = [*([bundle["error"]] if bundle["error"] else []), *outputs["damaged"]]
+    damaged += cache["damaged"]
+    if json_:
+        print_json({"bundle": bundle, "outputs": outputs, "cache": cache})
+    else:
+        _print(bundle, outputs, cache)
+        for line in damaged:
+            typer.echo(f"damaged: {line}")
     if damaged:
         raise ThawError(
             f"{len(damaged)} files differ from their recorded hashes: `dvc checkout --force` "
@@ -29,17 +38,22 @@ def verify() -> None:
         )
 
 
-def _verify_bundle() -> list[str]:
-    try:
-        manifest = check_bundle(BUNDLE)
-    except ThawError as error:
-        return [str(error)]
-    typer.echo(f"bundle: {len(manifest['sha256'])} parts are undamaged")
-    return []
+def _print(bundle: dict[str, Any], outputs: dict[str, Any], cache: dict[str, Any]) -> None:
+    """Print how much is undamaged."""
+    if not bundle["error"]:
+        typer.echo(undamaged(bundle))
+    if outputs["n"] is not None:
+        n = outputs["n"]
+        typer.echo(f"outputs: {n - len(outputs['damaged'])} of {n} match dvc.lock")
+    n = cache["n"]
+    typer.echo(f"cache: {n - len(cache['damaged'])} of {n} objects are undamaged")
 
 
-def _verify_outputs() -> list[str]:
-    """Return the outputs whose MD5 differs from dvc.lock."""
+def _verify_outputs() -> dict[str, Any]:
+    """The number of outputs, and those whose MD5 differs from dvc.lock; it may itself be damaged.
+
+    Then the number is None.
+    """
     import yaml
 
     try:
@@ -48,22 +62,19 @@ def _verify_outputs() -> list[str]:
             entries = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
             outs = [(Path(out["path"]), out["md5"]) for out in entries]
     except ThawError as error:
-        return [str(error)]
-    damaged = [str(path) for path, md5 in outs if _md5(path) != md5]
-    typer.echo(f"outputs: {len(outs) - len(damaged)} of {len(outs)} match dvc.lock")
-    return damaged
+        return {"n": None, "damaged": [str(error)]}
+    return {"n": len(outs), "damaged": [str(path) for path, md5 in outs if _md5(path) != md5]}
 
 
-def _verify_cache() -> list[str]:
-    """Return the objects of the cache whose MD5 differs from their name."""
+def _verify_cache() -> dict[str, Any]:
+    """The number of objects of the cache, and those whose MD5 differs from their name."""
     objects = [path for path in CACHE.glob("??/*") if path.is_file()]
     damaged = [
         str(path)
         for path in objects
         if _file_md5(path) != path.parent.name + path.name.removesuffix(".dir")
     ]
-    typer.echo(f"cache: {len(objects) - len(damaged)} of {len(objects)} objects are undamaged")
-    return damaged
+    return {"n": len(objects), "damaged": damaged}
 
 
 def _file_md5(path: Path) -> str:

@@ -4,14 +4,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, pairwise
-from pathlib import Path
+from os import PathLike
 from typing import NamedTuple, overload
 
 import numpy as np
 
-from thaw.bundle import MODEL, check_bundle, read_labels
+from thaw.bundle import MANIFEST, MODEL, read_labels
+from thaw.bundle_source import open_bundle
 from thaw.decision import DecisionRule
 from thaw.errors import ThawError
+from thaw.files import read_json
 from thaw.images import resized, seen_box
 from thaw.parallel import batched
 from thaw.runtime import Network
@@ -35,24 +37,25 @@ class Answer(NamedTuple):
 class Predictor:
     """A bundle, checked against its hashes and compiled once. Call it with images.
 
-    labels: class names, in the order of the outputs. image_size: width and height, pixels.
-    resize: see thaw.images.decode. max_megapixels: of an image; larger ones are refused.
+    bundle: a folder, a zip or an address; see thaw.bundle_source.open_bundle. labels: class names,
+    in the order of the outputs. image_size: width and height, pixels. resize: see
+    thaw.images.decode. max_megapixels: of an image; larger ones are refused.
     rule: how probabilities become an answer. unknown_limit: an image with a higher unknown score
     shows none of the classes; infinite if the bundle has no score. manifest: the content of
     manifest.json. requests: how many images run at once; the results do not depend on it. Raises
     ThawError if the bundle is missing or damaged.
     """
 
-    def __init__(self, bundle: str | Path = "models/bundle", requests: int = 1):
-        bundle = Path(bundle)
-        self.manifest = check_bundle(bundle)
-        self.labels = read_labels(bundle)
+    def __init__(self, bundle: str | PathLike[str] = "models/bundle", requests: int = 1):
+        with open_bundle(bundle) as folder:
+            self.manifest = read_json(folder / MANIFEST)
+            self.labels = read_labels(folder)
+            self._network = Network(folder / MODEL, self.manifest["precision"], requests)
         self.image_size: int = self.manifest["image_size"]
         self.resize: str = self.manifest.get("resize", "squash")
         self.max_megapixels: float = self.manifest.get("max_megapixels", MAX_MEGAPIXELS)
         self.rule = DecisionRule.of(self.manifest)
         self.unknown_limit: float = self.manifest.get("unknown", {}).get("limit", np.inf)
-        self._network = Network(bundle / MODEL, self.manifest["precision"], requests)
 
     @overload
     def __call__(self, images: ImageInput) -> Prediction: ...
