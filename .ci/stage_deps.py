@@ -4,7 +4,7 @@
 
 The deps of a stage are its script, then every module of src/thaw that the script imports,
 directly or not, sorted, then the deps that are not code, as they stand. Imports inside functions
-count. `__init__.py` files are left out: they hold docstrings only.
+count. `__init__.py` files are left out: no stage uses what they hold.
 """
 
 import ast

@@ -46,6 +46,7 @@ def main(params: Params) -> None:
         "resize": embeddings["resize"],
         "max_megapixels": params.data.max_megapixels,
         "precision": params.compute.precision,
+        "max_cpu_isa": params.compute.max_cpu_isa,
         "freeze_till": best["freeze_till"],
         "trainable_parameters": best["trainable_parameters"],
         "training": best["training"] | {key: best[key] for key in ("phase", "epoch")},

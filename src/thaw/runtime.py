@@ -1,5 +1,6 @@
 """Run models with OpenVINO: the frozen prefix and the bundle."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,16 @@ HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def limit_instructions(max_cpu_isa: str) -> None:
+    """Let this process run networks with no newer instructions: "AVX2", or "ALL" of the processor.
+
+    A bundle is run as it was evaluated, because other instructions give other last digits. oneDNN
+    reads the variable once, with its first network; one that is set already stays.
+    """
+    if max_cpu_isa != "ALL":
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", max_cpu_isa)
 
 
 class Network:

@@ -223,7 +223,7 @@ def test_ctrl_c_is_a_line_and_what_is_done_stays(folder, monkeypatch):
 
     monkeypatch.setattr(batch.Journal, "add", interrupted)
     _, stderr = call("photos", "-o", "out.csv", expect=130)
-    assert stderr.startswith("stopped; with --resume")
+    assert stderr == "stopped\n"
     monkeypatch.undo()
     os.chdir(folder)
     call("photos", "-o", "out.csv", "--resume")
@@ -236,6 +236,13 @@ def test_on_a_terminal_there_are_bars(folder):
     lines = shown.replace("\r", "").splitlines()
     assert lines[0].startswith("photos/red/3.png") and "█" in lines[0]
     assert lines[1].startswith(" ") and "not an image" in lines[2]
+
+
+def test_paths_start_from_where_one_is_and_the_bundle_is_the_project_s(folder):
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    (folder / "src").symlink_to(ROOT / "src")
+    shown = run("cd photos/red && thaw predict 3.png && thaw bundle verify", folder)
+    assert "\n3.png,red,0.9" in shown and "undamaged" in shown
 
 
 def test_help_teaches(folder):

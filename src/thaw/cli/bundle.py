@@ -11,6 +11,7 @@ from thaw.bundle import LABELS, MANIFEST, METRICS, MODEL, SEEN, bundle_sha256, f
 from thaw.bundle_source import open_bundle
 from thaw.bundle_zip import pack as write_zip
 from thaw.cli.output import AsJson, note, print_json
+from thaw.cli.project import from_here
 from thaw.errors import ThawError, listing
 from thaw.files import read_json, sha256_of
 from thaw.paths import BUNDLE, BUNDLE_METRICS
@@ -21,14 +22,19 @@ HELP = (
 )
 NOT_RECORDED = "not recorded"
 Address = Annotated[
-    str, typer.Argument(metavar="[BUNDLE]", help="A folder, a zip, or an address of either.")
+    str | None,
+    typer.Argument(
+        metavar="[BUNDLE]",
+        help="A folder, a zip, or an address of either.",
+        show_default="models/bundle of the project",
+    ),
 ]
 
 app = typer.Typer(no_args_is_help=True, help=HELP)
 
 
 @app.command()
-def info(address: Address = str(BUNDLE), json_: AsJson = False) -> None:
+def info(address: Address = None, json_: AsJson = False) -> None:
     """Print what a bundle is, how it was trained and calibrated, and its metrics on test.
 
     Its hashes are checked first. The metrics are those of this very bundle, which were packed with
@@ -36,6 +42,7 @@ def info(address: Address = str(BUNDLE), json_: AsJson = False) -> None:
 
     Examples: `thaw bundle info` · `thaw bundle info bundle.zip --json`
     """
+    address = address or str(from_here(BUNDLE))
     with open_bundle(address) as folder:
         manifest = read_json(folder / MANIFEST)
         parts = [folder / name for name in (MANIFEST, LABELS, MODEL, SEEN)]
@@ -55,12 +62,12 @@ def info(address: Address = str(BUNDLE), json_: AsJson = False) -> None:
 
 
 @app.command()
-def verify(address: Address = str(BUNDLE), json_: AsJson = False) -> None:
+def verify(address: Address = None, json_: AsJson = False) -> None:
     """Hash the parts of a bundle again. Exit code 1 if one is missing or damaged.
 
     `thaw verify` hashes this repository's outputs and cache, too.
     """
-    found = state(address)
+    found = state(address or str(from_here(BUNDLE)))
     if json_:
         print_json(found)
     if found["error"]:
@@ -71,7 +78,7 @@ def verify(address: Address = str(BUNDLE), json_: AsJson = False) -> None:
 
 @app.command()
 def pack(
-    address: Address = str(BUNDLE),
+    address: Address = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", dir_okay=False, help="The zip to write.")
     ] = Path("bundle.zip"),
@@ -86,7 +93,7 @@ def pack(
     """
     if output.exists() and not force:
         raise ThawError(f"{output} must not exist, but does: give another -o, or --force")
-    with open_bundle(address) as folder:
+    with open_bundle(address or from_here(BUNDLE)) as folder:
         manifest = read_json(folder / MANIFEST)
         metrics, _ = _metrics(folder, manifest)
         write_zip(folder, metrics, output)
@@ -115,7 +122,7 @@ def undamaged(found: dict[str, Any]) -> str:
 
 def _metrics(folder: Path, manifest: dict[str, Any]) -> tuple[Path | None, dict[str, Any] | None]:
     """The file of the metrics of this very bundle, and these; None if they are not known."""
-    for path in (folder / METRICS, BUNDLE_METRICS):
+    for path in (folder / METRICS, from_here(BUNDLE_METRICS)):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["bundle"] == bundle_sha256(manifest):

@@ -8,25 +8,23 @@ from typing import Annotated
 
 import typer
 
+from thaw.cli.images import Bundle, Paths, errors_exit, expanded, no_images, open_predictor
 from thaw.cli.output import AsJson, as_json, note
 from thaw.errors import ThawError
 from thaw.files import atomic_write
-from thaw.paths import BUNDLE
 
 COLUMNS = ("rank", "path", "label", "p")
 Row = tuple[int, str, str, float]
 
 
 def label(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Images, folders, archives or globs.")
-    ],
+    paths: Paths,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", dir_okay=False, help="A file to write, instead of stdout."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of images to name.")] = 100,
-    bundle: Annotated[str, typer.Option(help="The bundle that predicts.")] = str(BUNDLE),
+    bundle: Bundle = None,
     json_: AsJson = False,
 ) -> None:
     """Rank unlabelled images by how much a label would help, as CSV or JSON.
@@ -39,20 +37,16 @@ def label(
 
     Examples: `thaw label new-photos` · `thaw label 'camera/**/*.jpg' more.zip -o to_label.csv`
     """
-    from thaw.data.image_paths import expand, read_images
-    from thaw.evaluate.label_ranking import rank_images
-    from thaw.parallel import cores
-    from thaw.serving.predictor import Predictor
+    with errors_exit():
+        from thaw.data.image_paths import read_images
+        from thaw.evaluate.label_ranking import rank_images
 
-    found = {path: expand(path) for path in paths}
-    if missing := [path for path, matches in found.items() if not matches]:
-        raise typer.BadParameter(f"{missing[0]} does not exist; paths start from {Path.cwd()}")
-    images = read_images(path for matches in found.values() for path in matches)
-    candidates, failed = rank_images(images, Predictor(bundle, cores()), count)
-    if not candidates and not failed:
-        raise typer.BadParameter(f"PATH must hold images, but {', '.join(paths)} holds none")
-    ranked = [(n, c.name, c.label, c.probability) for n, c in enumerate(candidates, 1)]
-    _write(output, _as_json(ranked, failed) if json_ else _as_csv(ranked))
+        images = read_images(expanded(paths))
+        candidates, failed = rank_images(images, open_predictor(bundle), count)
+        if not candidates and not failed:
+            raise no_images(paths)
+        ranked = [(n, c.name, c.label, c.probability) for n, c in enumerate(candidates, 1)]
+        _write(output, _as_json(ranked, failed) if json_ else _as_csv(ranked))
     for name, error in failed:
         note(f"failed: {name}: {error}")
     if failed:

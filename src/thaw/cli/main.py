@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import typer
 
@@ -11,6 +10,7 @@ from thaw.cli.compare import compare
 from thaw.cli.keras_model import keras_model
 from thaw.cli.label import label
 from thaw.cli.predict import predict
+from thaw.cli.project import project_root
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
@@ -24,6 +24,16 @@ app = typer.Typer(
     help="Turn labelled images into an evaluated, explained classifier, reproducibly. "
     "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
+PATHS_FROM_HERE = ("predict", "label", "bundle")  # commands that are given files
+
+
+@app.callback()
+def enter_project(context: typer.Context) -> None:
+    """Change to the project's root, as DVC does, unless the command is given files."""
+    if context.invoked_subcommand not in PATHS_FROM_HERE:
+        os.chdir(project_root())
+
+
 app.command()(use)
 app.command()(sweep)
 app.command()(compare)
@@ -35,8 +45,7 @@ app.add_typer(bundle, name="bundle")
 
 
 def main() -> None:
-    """Run the command in the project's root. An error that the user can fix exits 1, in a line."""
-    _enter_project()
+    """Run the command. An error that the user can fix exits 1, in a line."""
     try:
         with storage_errors_explained():
             app()
@@ -52,10 +61,3 @@ def main() -> None:
     for line in lines:
         typer.echo(f"error: {line}", err=True)
     sys.exit(1)
-
-
-def _enter_project() -> None:
-    """Change to the nearest folder above that has a dvc.yaml, if there is one, as DVC does."""
-    here = Path.cwd()
-    roots = (folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists())
-    os.chdir(next(roots, here))

@@ -16,7 +16,7 @@ from thaw.errors import ThawError
 from thaw.files import read_json
 from thaw.images import resized, seen_box
 from thaw.parallel import batched
-from thaw.runtime import Network
+from thaw.runtime import Network, limit_instructions
 from thaw.serving.image_input import ImageInput, rgb_of
 from thaw.serving.prediction import Prediction
 
@@ -50,6 +50,7 @@ class Predictor:
         with open_bundle(bundle) as folder:
             self.manifest = read_json(folder / MANIFEST)
             self.labels = read_labels(folder)
+            limit_instructions(self.manifest.get("max_cpu_isa", "ALL"))
             self._network = Network(folder / MODEL, self.manifest["precision"], requests)
         self.image_size: int = self.manifest["image_size"]
         self.resize: str = self.manifest.get("resize", "squash")
