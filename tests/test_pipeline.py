@@ -5,11 +5,12 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from project import run
 
-from thaw.data.tables import SPLIT_COLUMNS, read_csv
+from thaw.data.tables import SPLIT_COLUMNS, read_csv, read_rows
 from thaw.evaluate.predictions import read_out_of_fold, read_predictions
 from thaw.params import load
 from thaw.temperature import fit_temperature, with_temperature
@@ -329,3 +330,19 @@ def test_verify_finds_what_is_damaged(restored):
     assert "labels.json" in output and "dvc checkout" in output and "Traceback" not in output
     run("dvc checkout --force -q", restored)
     run("thaw verify", restored)
+
+
+def test_the_command_gives_the_digits_of_evaluation(project, tmp_path):
+    evaluated = pd.read_csv(project / "outputs/predictions.csv", index_col="name", dtype=str)
+    for row in read_rows(project / "data/images.parquet", ["name", "bytes"], set(evaluated.index)):
+        path = tmp_path / row["name"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(row["bytes"])
+    listing = "".join(f"{tmp_path / name}\n" for name in evaluated.index)
+    (tmp_path / "names.txt").write_text(listing)
+    run(f"thaw predict - -o {tmp_path}/found.csv < {tmp_path}/names.txt", project)
+    found = pd.read_csv(tmp_path / "found.csv", dtype=str)
+    numbers = [column for column in evaluated if column.startswith("p_")] + ["unknown_score"]
+    for column in numbers:
+        digits = [array.to_numpy().astype("f4") for array in (found[column], evaluated[column])]
+        np.testing.assert_array_equal(*digits)
