@@ -17,9 +17,10 @@ Prints Markdown tables.
 """
 
 import argparse
-import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,7 @@ from thaw.tensorflow_log import quiet_import
 
 SIZE = 224
 WARM, CALLS = 10, 100  # images of a turn of each method, the first of which are not timed
+PAUSE = 0.02  # seconds between two looks at the memory of a process
 FEW, MANY = 1_000, 20_000  # images whose memory is compared
 
 
@@ -123,16 +125,31 @@ def many_photographs(folder: Path, paths: list[Path], rounds: int) -> None:
 
 
 def command(folder: Path, listing: Path, output: str) -> int:
-    """Run `thaw predict` on the paths in a file; its peak memory, bytes."""
-    words = ["thaw", "predict", "-", "-o", output, "--force"]
-    with listing.open() as stream, (folder.parent / "benchmark.log").open("a") as log:
+    """Run `thaw predict` on the paths in a file; its peak memory, KiB."""
+    words, log_path = (
+        ["thaw", "predict", "-", "-o", output, "--force"],
+        folder.parent / "predict.log",
+    )
+    with listing.open() as stream, log_path.open("a") as log:
         process = subprocess.Popen(
             words, cwd=folder, env=environment(folder), stdin=stream, stdout=log, stderr=log
         )
-        _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(words)} failed: see {folder.parent / 'benchmark.log'}")
-    return used.ru_maxrss * 1024
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, high_water(process.pid))
+            time.sleep(PAUSE)
+    if process.returncode:
+        sys.exit(f"{' '.join(words)} failed: see {log_path}")
+    return peak
+
+
+def high_water(pid: int) -> int:
+    """Peak resident memory of a process since it started its program, KiB; 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int((re.search(r"VmHWM:\s+(\d+) kB", status) or [0, 0])[1])
 
 
 def memory(folder: Path, paths: list[Path]) -> None:
@@ -146,7 +163,7 @@ def memory(folder: Path, paths: list[Path]) -> None:
             name.symlink_to(paths[k % len(paths)])
         listing = folder / "links.txt"
         listing.write_text("".join(f"{name}\n" for name in names))
-        print(f"| {count:,} | {command(folder, listing, 'links.csv') / 1e6:.0f} |", flush=True)
+        print(f"| {count:,} | {1.024e-3 * command(folder, listing, 'links.csv'):.0f} |", flush=True)
 
 
 def usable(folder: Path) -> list[Path]:

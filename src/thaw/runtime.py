@@ -13,6 +13,9 @@ from thaw.errors import ThawError
 from thaw.files import damage_explained
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
+# Two give the digits of one. From three on OpenVINO divides some sums among them, and the last
+# digits depend on their number: benchmarks/threads.py.
+MOST_THREADS = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,21 +31,27 @@ def limit_instructions(max_cpu_isa: str) -> None:
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", max_cpu_isa)
 
 
+def read_model(path: Path) -> ov.Model:
+    """Read an ONNX file. Raises ThawError if it is damaged."""
+    with damage_explained(path):
+        return ov.Core().read_model(path)
+
+
 class Network:
     """A model, or an ONNX file, compiled for this processor at "float32" or "bfloat16".
 
-    Each image runs alone, so that no result depends on the other images; for one image several
-    at once are faster than several as one batch, whose activations do not fit the cache.
-    requests: how many run at once, on one core each: with more, OpenVINO divides sums among them,
-    and the last digits depend on their number. Raises ThawError if the file is damaged, and if the
-    processor has no bfloat16, because emulation is slower than float32.
+    Each image runs alone, so that no result depends on the other images; several at once are
+    faster than several as one batch, whose activations do not fit the cache. requests: how many run
+    at once. threads: for each of them, at most MOST_THREADS. Raises ThawError if the file is
+    damaged, and if the processor has no bfloat16, because emulation is slower than float32.
     """
 
-    def __init__(self, model: ov.Model | Path, precision: str, requests: int = 1) -> None:
+    def __init__(
+        self, model: ov.Model | Path, precision: str, requests: int = 1, threads: int = 1
+    ) -> None:
         core = ov.Core()
         if isinstance(model, Path):
-            with damage_explained(model):
-                model = core.read_model(model)
+            model = read_model(model)
         if precision == "bfloat16" and "BF16" not in core.get_property(
             "CPU", "OPTIMIZATION_CAPABILITIES"
         ):
@@ -53,7 +62,7 @@ class Network:
         hints = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "NUM_STREAMS": requests,
-            "INFERENCE_NUM_THREADS": requests,
+            "INFERENCE_NUM_THREADS": requests * min(threads, MOST_THREADS),
         }
         self._compiled = core.compile_model(model, "CPU", hints)
         # Two threads that are the first to read an array in OpenVINO wait for each other for ever.

@@ -26,8 +26,13 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
 import numpy as np
 from thaw.serving.predictor import Predictor
 
-predictor = Predictor("bundle", requests=int(sys.argv[2]))
-np.savez("found.npz", *predictor.predict(np.load("images.npy")))
+predictor, images = Predictor("bundle", requests=int(sys.argv[2])), np.load("images.npy")
+found = predictor.predict(images)
+np.savez("found.npz", *found)
+for image, probabilities, heatmaps in zip(images, *found[:2]):
+    lone = predictor(image)
+    np.testing.assert_array_equal(np.float32(list(lone.probabilities.values())), probabilities)
+    np.testing.assert_array_equal(lone.heatmap(predictor.labels[1]), heatmaps[1])
 """
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, pairwise
 from os import PathLike
 from typing import NamedTuple, overload
@@ -16,7 +16,7 @@ from thaw.errors import ThawError
 from thaw.files import read_json
 from thaw.images import resized, seen_box
 from thaw.parallel import batched
-from thaw.runtime import Network, limit_instructions
+from thaw.runtime import Network, limit_instructions, read_model
 from thaw.serving.image_input import ImageInput, rgb_of
 from thaw.serving.prediction import Prediction
 
@@ -35,28 +35,40 @@ class Answer(NamedTuple):
 
 
 class Predictor:
-    """A bundle, checked against its hashes and compiled once. Call it with images.
+    """A bundle, checked against its hashes. Call it with images.
 
     bundle: a folder, a zip or an address; see thaw.bundle_source.open_bundle. labels: class names,
     in the order of the outputs. image_size: width and height, pixels. resize: see
     thaw.images.decode. max_megapixels: of an image; larger ones are refused.
     rule: how probabilities become an answer. unknown_limit: an image with a higher unknown score
     shows none of the classes; infinite if the bundle has no score. manifest: the content of
-    manifest.json. requests: how many images run at once; the results do not depend on it. Raises
-    ThawError if the bundle is missing or damaged.
+    manifest.json. requests: how many images run at once, and cores that take part in a lone one;
+    the results do not depend on it. Compiled when it is first used. Raises ThawError if the bundle
+    is missing or damaged.
     """
 
     def __init__(self, bundle: str | PathLike[str] = "models/bundle", requests: int = 1):
         with open_bundle(bundle) as folder:
             self.manifest = read_json(folder / MANIFEST)
             self.labels = read_labels(folder)
-            limit_instructions(self.manifest.get("max_cpu_isa", "ALL"))
-            self._network = Network(folder / MODEL, self.manifest["precision"], requests)
+            self._model = read_model(folder / MODEL)
         self.image_size: int = self.manifest["image_size"]
         self.resize: str = self.manifest.get("resize", "squash")
         self.max_megapixels: float = self.manifest.get("max_megapixels", MAX_MEGAPIXELS)
         self.rule = DecisionRule.of(self.manifest)
         self.unknown_limit: float = self.manifest.get("unknown", {}).get("limit", np.inf)
+        self._requests = requests
+        limit_instructions(self.manifest.get("max_cpu_isa", "ALL"))
+
+    @cached_property
+    def _many(self) -> Network:
+        """For many images: one core each."""
+        return Network(self._model, self.manifest["precision"], self._requests)
+
+    @cached_property
+    def _alone(self) -> Network:
+        """For a lone image, with the same digits: several cores for it."""
+        return Network(self._model, self.manifest["precision"], threads=self._requests)
 
     @overload
     def __call__(self, images: ImageInput) -> Prediction: ...
@@ -72,7 +84,7 @@ class Predictor:
         decoded, an UnusableImage if it alone was given; `each` goes on.
         """
         if not isinstance(images, list):
-            return self._interpret(self._run(self.decode(images)), images)
+            return self._interpret(_run(self._alone, self.decode(images)), images)
         found: list[Prediction] = []
         for one in self.each(images):
             if isinstance(one, ThawError):
@@ -107,7 +119,8 @@ class Predictor:
 
     def predict(self, images: np.ndarray) -> Answer:
         """Answers to images, uint8 (N, S, S, 3), stacked."""
-        return Answer(*map(np.stack, zip(*self._network.start(self._run, images), strict=True)))
+        run = partial(_run, self._many)
+        return Answer(*map(np.stack, zip(*self._many.start(run, images), strict=True)))
 
     def predict_each(
         self, images: Iterable[ImageInput | ThawError]
@@ -119,7 +132,7 @@ class Predictor:
         values are those of `decode` and `predict`.
         """
         blocks = batched(images, AHEAD)
-        started = (self._network.start(self._decode_and_run, block) for block in blocks)
+        started = (self._many.start(self._decode_and_run, block) for block in blocks)
         for answers, _ in pairwise(chain(started, [()])):
             yield from answers
 
@@ -146,19 +159,21 @@ class Predictor:
         seen.thumbnail((VIEW, VIEW))
         return np.asarray(seen)
 
-    def _run(self, image: np.ndarray) -> Answer:
-        found = {output.any_name: array[0] for output, array in self._network.infer(image).items()}
-        return Answer(
-            found["probabilities"],
-            found["heatmaps"],
-            found.get("unknown_score", np.float32(np.nan)),
-            found.get("embedding", np.empty(0, np.float32)),
-        )
-
     def _decode_and_run(self, image: ImageInput | ThawError) -> Answer | ThawError:
         if isinstance(image, ThawError):
             return image
         try:
-            return self._run(self.decode(image))
+            return _run(self._many, self.decode(image))
         except ThawError as error:
             return error
+
+
+def _run(network: Network, image: np.ndarray) -> Answer:
+    """The answer to one image, uint8 (S, S, 3)."""
+    found = {output.any_name: array[0] for output, array in network.infer(image).items()}
+    return Answer(
+        found["probabilities"],
+        found["heatmaps"],
+        found.get("unknown_score", np.float32(np.nan)),
+        found.get("embedding", np.empty(0, np.float32)),
+    )
