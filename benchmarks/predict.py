@@ -7,10 +7,11 @@ clone in a temporary folder a head is trained on the frozen base, MobileNetV2 1.
 Then, alternating:
 
 - One photograph of 500 x 375, from its file to the answer: `thaw.load`, Keras `model.predict` and
-  the same Keras model as a `tf.function`, the latter two with Pillow decoding.
+  the same Keras model as a `tf.function`, the latter two with Pillow decoding. Each has a process of
+  its own.
 - The photographs of ARCHIVE: `thaw predict`, from the start of Python to the file; and in this
   process, with everything loaded, decoding alone and the network alone, each on all cores, and one
-  image at a time.
+  image at a time, on one core and on all.
 - The peak memory of `thaw predict` with 1,000 and with 20,000 images (the same files, linked).
 
 Prints Markdown tables.
@@ -23,6 +24,8 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -38,6 +41,8 @@ from thaw.serving.predictor import Predictor
 from thaw.tensorflow_log import quiet_import
 
 SIZE = 224
+WAYS = THAW, KERAS, FUNCTION = "`thaw.load`", "`model.predict`", "`tf.function`"
+COMMAND = "`thaw predict`"
 WARM, CALLS = 10, 100  # images of a turn of each method, the first of which are not timed
 PAUSE = 0.02  # seconds between two looks at the memory of a process
 FEW, MANY = 1_000, 20_000  # images whose memory is compared
@@ -49,36 +54,50 @@ def decoded(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB").resize((SIZE, SIZE)))[None]
 
 
-def methods(folder: Path) -> dict[str, Callable[[Path], object]]:
+def way(name: str, folder: Path) -> Callable[[Path], object]:
     """From a file to probabilities, by the network in `folder`."""
-    timed("thaw keras", folder)
+    if name == THAW:
+        return Predictor(folder / "models/bundle", cores())
     with quiet_import():
         import keras
         import tensorflow as tf
 
     model = keras.models.load_model(folder / "models/model.keras")
+    if name == KERAS:
+        return lambda path: model.predict(decoded(path), verbose=0)
     function = tf.function(lambda images: model(images, training=False))
-    return {
-        "`thaw.load`": Predictor(folder / "models/bundle", cores()),
-        "`model.predict`": lambda path: model.predict(decoded(path), verbose=0),
-        "`tf.function`": lambda path: function(tf.constant(decoded(path))).numpy(),
-    }
+    return lambda path: function(tf.constant(decoded(path))).numpy()
+
+
+def serve(name: str, folder: Path, connection: Connection) -> None:
+    """Answer lists of files with the seconds of each, until None comes."""
+    answer = way(name, folder)
+    while (paths := connection.recv()) is not None:
+        found = []
+        for path in paths:
+            start = perf_counter()
+            answer(path)
+            found.append(perf_counter() - start)
+        connection.send(found)
 
 
 def one_photograph(folder: Path, files: list[Path], rounds: int) -> None:
-    """Print the table of latencies."""
-    ways = methods(folder)
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    """Print the table of latencies. Each way has a process of its own; they take turns."""
+    timed("thaw keras", folder)
+    context, connections = get_context("spawn"), {}
+    for name in WAYS:
+        connections[name], theirs = context.Pipe()
+        context.Process(target=serve, args=(name, folder, theirs), daemon=True).start()
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
     for turn in range(rounds):
-        for name, way in ways.items():
-            for k in range(WARM + CALLS):
-                path = files[(turn * CALLS + k) % len(files)]
-                start = perf_counter()
-                way(path)
-                if k >= WARM:
-                    times[name].append(perf_counter() - start)
+        chosen = [files[(turn * CALLS + k) % len(files)] for k in range(WARM + CALLS)]
+        for name, connection in connections.items():
+            connection.send(chosen)
+            times[name] += connection.recv()[WARM:]
+    for connection in connections.values():
+        connection.send(None)
     print("| one photograph, file to answer | median, ms | p99, ms | ratio |\n|---|---|---|---|")
-    [first, *_] = (median(found) for found in times.values())
+    first = median(times[THAW])
     for name, found in times.items():
         cells = f"{1e3 * median(found):.1f} | {1e3 * np.percentile(found, 99):.1f}"
         print(f"| {name} | {cells} | {median(found) / first:.1f} |", flush=True)
@@ -94,6 +113,7 @@ def seconds(work: Callable[[], object]) -> float:
 def many_photographs(folder: Path, paths: list[Path], rounds: int) -> None:
     """Print the table of `thaw predict` against its parts."""
     predictor, files = Predictor(folder / "models/bundle", cores()), [p.read_bytes() for p in paths]
+    single = Predictor(folder / "models/bundle")
     images = np.stack([predictor.decode(data) for data in files])
     listing = folder / "paths.txt"
     listing.write_text("".join(f"{path}\n" for path in paths))
@@ -104,24 +124,26 @@ def many_photographs(folder: Path, paths: list[Path], rounds: int) -> None:
                 pass
 
     work: dict[str, Callable[[], object]] = {
-        "`thaw predict`": lambda: command(folder, listing, "out.csv"),
+        COMMAND: lambda: command(folder, listing, "out.csv"),
         "decoding alone": decode_all,
         "the network alone": lambda: predictor.predict(images),
-        "one image at a time": lambda: [predictor(data) for data in files],
+        "one image at a time, on one core": lambda: [single(data) for data in files],
+        "one image at a time, each on all cores": lambda: [predictor(data) for data in files],
     }
     times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, function in work.items():
             times[name].append(seconds(function))
-    print(f"\n| {len(files):,} photographs | seconds, median | from | to |\n|---|---|---|---|")
-    for name, found in times.items():
-        print(f"| {name} | {median(found):.1f} | {min(found):.1f} | {max(found):.1f} |")
-    turns = list(zip(*times.values(), strict=True))
-    parts = median(both / (decoding + network) for both, decoding, network, _ in turns)
-    alone = median(single / both for both, _, _, single in turns)
     print(
-        f"\n`thaw predict` takes {parts:.2f} × its parts; one at a time takes {alone:.2f} × as long"
+        f"\n| {len(files):,} photographs | seconds, median | from | to | ratio |\n|---|---|---|---|---|"
     )
+    for name, found in times.items():
+        cells = f"{median(found):.1f} | {min(found):.1f} | {max(found):.1f}"
+        ratio = median(x / y for x, y in zip(found, times[COMMAND], strict=True))
+        print(f"| {name} | {cells} | {ratio:.2f} |")
+    turns = list(zip(*times.values(), strict=True))
+    parts = median(both / (decoding + network) for both, decoding, network, *_ in turns)
+    print(f"\n`thaw predict` takes {parts:.2f} × its parts")
 
 
 def command(folder: Path, listing: Path, output: str) -> int:
