@@ -7,8 +7,8 @@ clone in a temporary folder a head is trained on the frozen base, MobileNetV2 1.
 Then, alternating:
 
 - One photograph of 500 x 375, from its file to the answer: `thaw.load`, Keras `model.predict` and
-  the same Keras model as a `tf.function`, the latter two with Pillow decoding. Each has a process of
-  its own.
+  the same Keras model as a `tf.function`, the latter two with Pillow decoding. Each has a process
+  of its own.
 - The photographs of ARCHIVE: `thaw predict`, from the start of Python to the file; and in this
   process, with everything loaded, decoding alone and the network alone, each on all cores, and one
   image at a time, on one core and on all.
@@ -134,9 +134,7 @@ def many_photographs(folder: Path, paths: list[Path], rounds: int) -> None:
     for _ in range(rounds):
         for name, function in work.items():
             times[name].append(seconds(function))
-    print(
-        f"\n| {len(files):,} photographs | seconds, median | from | to | ratio |\n|---|---|---|---|---|"
-    )
+    print(f"\n| {len(files):,} photographs | seconds, median | from | to | ratio |\n|{'---|' * 5}")
     for name, found in times.items():
         cells = f"{median(found):.1f} | {min(found):.1f} | {max(found):.1f}"
         ratio = median(x / y for x, y in zip(found, times[COMMAND], strict=True))
