@@ -14,6 +14,7 @@ import yaml
 from project import ROOT, draw_shapes, run
 
 from thaw.backbones import BACKBONES
+from thaw.sample.generate import draw
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -27,7 +28,7 @@ STEPS = [  # section and command, of every block in order
 COMMANDS = [command for _, command in STEPS]
 SHOWS = {
     ("Thaw", "make repro"): "plots are in plots/",
-    ("Thaw", "dvc exp run -S train.freeze_till=all"): "Ran experiment",
+    ("Thaw", "thaw predict my-photo.jpg"): "my-photo.jpg,",
     ("Start", "dvc repro"): "up to date",
     ("Start", "dvc metrics show"): "accuracy",
     ("Start", "dvc plots show"): "dvc_plots/index.html",
@@ -37,6 +38,12 @@ SHOWS = {
     ("Sweeps", "thaw sweep train.freeze_till=all,140,100 --time 10m"): "chosen: freeze_till=",
     ("Sweeps", "thaw compare"): "against the first",
     ("Sweeps", "thaw sweep --clean"): "MB are free again",
+    ("Predict", "thaw predict my-photo.jpg labelled --top 2"): "label_2",
+    ("Predict", "thaw predict photos.zip -o found.csv --resume"): "found.csv is written",
+    ("Predict", "thaw predict labelled --labels folders -o answers.jsonl"): "accuracy",
+    ("Predict", "thaw bundle info"): "on test",
+    ("Predict", "thaw bundle pack -o pets.zip"): "with metrics on test",
+    ("Predict", "thaw bundle verify pets.zip"): "parts are undamaged",
     ("Keep, go back, share", "git restore . && dvc checkout"): "models/bundle",
     ("Keep, go back, share", "dvc push && git push"): "files pushed",
     ("Keep, go back, share", "dvc exp push origin half"): "files uploaded",
@@ -94,6 +101,12 @@ def shown(clone):
     """What each command prints, all in order in one fresh shell, until one fails."""
     draw_shapes(clone.parent / "shapes")
     shutil.make_archive(str(clone / "photos"), "zip", clone.parent / "shapes")
+    for label in ("Cat", "Dog"):
+        (clone / "labelled" / label).mkdir(parents=True)
+        for number in range(3):
+            image = draw(1, label, number)
+            image.save(clone / "labelled" / label / f"{number}.png")
+    image.save(clone / "my-photo.jpg")
     base = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
     base.save(clone / "weights.h5")
     script = "".join(f"{command} || exit\necho '{NEXT}'\n" for command in COMMANDS)
@@ -120,6 +133,14 @@ def test_the_commands_run_in_order_in_a_fresh_shell(number, shown):
         pytest.skip("a command before it failed")
     assert len(shown) > number + 1, shown[-1]
     assert SHOWS.get(STEPS[number], "") in shown[number]
+
+
+def test_the_python_of_the_readme_runs(shown, clone):
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (clone / "example.py").write_text(code)
+    label, confidence, *_ = run("python example.py", clone).split()
+    assert label and 0 < float(confidence) <= 1
+    assert (clone / "why.png").stat().st_size > 1000
 
 
 def test_another_clone_gets_the_outputs_and_the_experiment(shown, clone):

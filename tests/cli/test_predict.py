@@ -12,6 +12,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from project import ROOT, run
 from small_bundle import LABELS, save_colours, write_colours
 from typer.testing import CliRunner
@@ -88,6 +89,25 @@ def test_an_image_that_cannot_be_used_is_a_row(folder):
     assert stderr == "2 of 6 images failed: see `error`\n"
     listed, _ = call("-", stdin="none.jpg\nphotos/red/0.png\n", expect=1)
     assert "neither a file nor a folder" in table(listed)[0]["error"]
+
+
+def test_damaged_images_are_rows_each(folder):
+    rng, count = np.random.default_rng(0), 150
+    (folder / "damaged").mkdir()
+    image = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    for number in range(count):
+        stream = io.BytesIO()
+        image.save(stream, ("jpeg", "png", "webp")[number % 3])
+        data = bytearray(stream.getvalue())
+        for at in rng.integers(len(data), size=rng.integers(1, 9)):
+            data[at] ^= 1 << int(rng.integers(8))
+        kept = rng.integers(len(data)) if number % 2 else len(data)
+        (folder / f"damaged/{number:03d}.jpg").write_bytes(data[:kept])
+    rows = table(call("damaged", expect=1)[0])
+    assert [row["path"] for row in rows] == [f"damaged/{number:03d}.jpg" for number in range(count)]
+    assert all((row["label"] == "") == (row["error"] != "") for row in rows)
+    assert {bool(row["error"]) for row in rows} == {True, False}
+    assert all(row["error"].startswith("an image must be ") for row in rows if row["error"])
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
