@@ -22,11 +22,8 @@ from thaw.data.tables import read_rows
 PREDICT = """
 import sys
 import thaw
-from thaw.serving.predictor import Predictor
 
-predictor = Predictor(sys.argv[1])
-with open(sys.argv[2], "rb") as stream:
-    predictor.predict(predictor.decode(stream.read())[None])
+thaw.load(sys.argv[1])(sys.argv[2])
 """
 
 
