@@ -21,10 +21,4 @@ for path in sys.argv[1:]:
     found = {name: output[0] for name, output in classify(images=np.asarray(small)[None]).items()}
     answer = int((found["probabilities"] @ np.array(about["costs"])).argmin())
     label = "unknown" if found["unknown_score"] > about["unknown_limit"] else labels[answer]
-    print(
-        path,
-        label,
-        f"{found['probabilities'][answer]:.4f}",
-        f"{found['unknown_score']:.4f}",
-        sep="\t",
-    )
+    print(f"{path}\t{label}\t{found['probabilities'][answer]:.4f}\t{found['unknown_score']:.4f}")
