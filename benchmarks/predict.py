@@ -83,7 +83,6 @@ def serve(name: str, folder: Path, connection: Connection) -> None:
 
 def one_photograph(folder: Path, files: list[Path], rounds: int) -> None:
     """Print the table of latencies. Each way has a process of its own; they take turns."""
-    timed("thaw keras", folder)
     context, connections = get_context("spawn"), {}
     for name in WAYS:
         connections[name], theirs = context.Pipe()
@@ -196,6 +195,20 @@ def usable(folder: Path) -> list[Path]:
     return paths
 
 
+def trained(archive: Path, weights: Path) -> tuple[Path, list[Path]]:
+    """A clone with the trained network, also for Keras, and the photographs as files."""
+    settings = "train.freeze_till=all train.hidden_units=[] augment.views=0"
+    folder = photographs(archive, weights, settings)
+    timed("dvc repro", folder)
+    timed("thaw keras", folder)
+    return folder, usable(folder)
+
+
+def typical(paths: list[Path]) -> list[Path]:
+    """The photographs of 500 x 375 pixels."""
+    return [path for path in paths if Image.open(path).size in ((500, 375), (499, 375))]
+
+
 def main() -> None:
     """Train, time, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -203,12 +216,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    settings = "train.freeze_till=all train.hidden_units=[] augment.views=0"
-    folder = photographs(options.archive, options.weights, settings)
-    timed("dvc repro", folder)
-    paths = usable(folder)
-    wanted = [path for path in paths if Image.open(path).size in ((500, 375), (499, 375))]
-    one_photograph(folder, wanted[: options.rounds * CALLS], options.rounds)
+    folder, paths = trained(options.archive, options.weights)
+    one_photograph(folder, typical(paths)[: options.rounds * CALLS], options.rounds)
     many_photographs(folder, paths, options.rounds)
     memory(folder, paths)
 
