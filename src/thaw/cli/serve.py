@@ -44,7 +44,6 @@ def serve(
     """
     try:
         from thaw.serving.app import create_app
-        from thaw.serving.observability import JsonLines
         from thaw.serving.published import LiveBundle
         from thaw.serving.server import serve as serve_app
         from thaw.serving.settings import ServeSettings
@@ -56,8 +55,7 @@ def serve(
     settings = ServeSettings(
         host, port, tuple(allow_host or ()), tuple(allow_origin or ()), token=_token()
     )
-    _log_json(JsonLines())
-    warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+    log_json()
     live = LiveBundle(from_here(BUNDLE) if bundle is None else bundle)
     serve_app(create_app(live, settings), settings)
 
@@ -72,10 +70,13 @@ def _token() -> str | None:
     return token
 
 
-def _log_json(formatter: logging.Formatter) -> None:
+def log_json() -> None:
     """Let this process log JSON lines to stderr."""
+    from thaw.serving.observability import JsonLines
+
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
+    handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler])
     logging.getLogger("thaw").setLevel(logging.INFO)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # the metrics count the queue
+    warnings.simplefilter("ignore")  # Pillow's, about odd metadata
