@@ -9,6 +9,7 @@ from flask import Request, g
 
 from thaw.bundle import format_of
 from thaw.errors import ThawError
+from thaw.parallel import batched
 from thaw.serving.errors import ApiError, api_error, image_error
 from thaw.serving.prediction import Prediction
 from thaw.serving.predictor import Predictor
@@ -16,6 +17,7 @@ from thaw.serving.published import Loaded
 from thaw.serving.service import Service
 from thaw.serving.uploads import Upload, read_upload
 
+TOGETHER = 4  # images of a request that are started at once; those of others come between
 FLAGS = {"0": False, "1": True}
 
 
@@ -76,7 +78,8 @@ def _results(
             except ThawError as error:
                 found = [error]
         case images:
-            found = list(predictor.each(images))
+            blocks = batched(images, TOGETHER)
+            found = [one for block in blocks for one in predictor.each(block)]
     return [
         image_error(one) if isinstance(one, ThawError) else _entry(one, explain) for one in found
     ]

@@ -1,8 +1,11 @@
 """waitress, with what a public address takes: errors as JSON, time limits, an end without loss."""
 
+import ctypes
 import json
 import signal
 import socket
+import struct
+import sys
 import time
 from typing import Any
 
@@ -26,7 +29,8 @@ CONNECTIONS = 500
 MAX_HEADER = 16_384  # bytes
 IDLE_SECONDS = 60  # of a connection between two requests
 LINGER_SECONDS = 5  # what a client still sends is read so long, or it would miss the answer
-GRACE_SECONDS = 1  # after the signal to stop, open connections may still send a request
+GRACE_SECONDS = 1  # when the server stops, a connection that rests so long is closed
+SO_ATTACH_FILTER, BPF_RETURN = 26, 6  # of Linux's socket.h and bpf_common.h
 CODE_OF_STATUS = {408: "timeout", 413: "too_large", 431: "headers_too_large", 500: "internal_error"}
 MESSAGES = {
     "bad_http": "the bytes must be a request of HTTP/1.1, but are not",
@@ -63,15 +67,9 @@ class JsonErrorTask(ErrorTask):
 class LastTask(WSGITask):
     """A request, after which the connection ends if the server does."""
 
-    def start(self) -> None:
-        """Begin."""
-        super().start()
-        if self.channel.server.stopping:
-            self.close_on_finish = True
-
     def build_response_header(self) -> bytes:
         """The head of the response."""
-        if self.close_on_finish:
+        if self.channel.server.stopping:
             self.set_close_on_finish()
         return super().build_response_header()
 
@@ -108,9 +106,10 @@ class Channel(HTTPChannel):
             self.requests.append(request)
         self.server.add_task(self)
 
-    def is_idle(self) -> bool:
-        """Whether no request is on its way, and all answers are."""
-        return not (self.requests or self.request or self.total_outbufs_len)
+    def is_idle(self, since: float) -> bool:
+        """Whether no request and no answer is on its way, and nothing came or went since."""
+        busy = self.requests or self.request or self.total_outbufs_len
+        return not busy and self.last_activity < since
 
     def readable(self) -> bool:
         """Whether to wait for bytes."""
@@ -190,14 +189,15 @@ class Server(TcpWSGIServer):
         """Serve until `stop`; then answer what has arrived, and accept no more."""
         while not self.stopping:
             self._turn(1)
+        _refuse_connections(self.socket)
         self._accept_backlog()
         dispatcher.close(self)
         started = time.time()
         while self.active_channels and time.time() < started + self.drain_seconds:
-            self.maintenance(time.time())
-            if time.time() > started + GRACE_SECONDS:
-                for channel in self.active_channels.values():
-                    channel.will_close |= channel.is_idle()
+            now = time.time()
+            self.maintenance(now)
+            for channel in self.active_channels.values():
+                channel.will_close |= channel.is_idle(now - GRACE_SECONDS)
             self._turn(0.1)
         if self.active_channels:
             log("stopped with requests under way", connections=len(self.active_channels))
@@ -212,6 +212,19 @@ class Server(TcpWSGIServer):
         while count < len(self.active_channels):
             count = len(self.active_channels)
             self.handle_accept()
+
+
+def _refuse_connections(sock: socket.socket) -> None:
+    """Let a listening socket take no more connections, and keep those that it has; on Linux.
+
+    Closing it resets connections that have not been accepted, with the requests in them, and more
+    come between the last accept and the end. This is the program `return 0` of Linux's filters.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    program = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
+    filter_ = struct.pack("HL", 1, ctypes.addressof(program))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_)
 
 
 def bind(host: str, port: int) -> socket.socket:
