@@ -87,4 +87,4 @@ def test_sigterm_under_load_loses_no_accepted_request(bundle, tmp_path):
         assert slow.result().status_code == 200
         for client in clients:
             client.result()
-    assert len(answers) > CLIENTS and {status for _, status in answers} == {200}
+    assert len(answers) >= CLIENTS and {status for _, status in answers} == {200}

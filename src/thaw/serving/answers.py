@@ -15,9 +15,8 @@ from thaw.serving.prediction import Prediction
 from thaw.serving.predictor import Predictor
 from thaw.serving.published import Loaded
 from thaw.serving.service import Service
-from thaw.serving.uploads import Upload, read_upload
+from thaw.serving.uploads import read_upload
 
-TOGETHER = 4  # images of a request that are started at once; those of others come between
 FLAGS = {"0": False, "1": True}
 
 
@@ -33,8 +32,11 @@ def answer(service: Service, request: Request, explain: bool) -> dict[str, Any]:
         loaded = service.live.current()
         upload = read_upload(request, service.settings.max_images)
         started = time.perf_counter()
-        alone = service.admission.running == 1
-        results = _results(loaded.predictor, upload, explain, alone)
+        found = _predictions(service, loaded.predictor, upload.images)
+        results = [
+            image_error(one) if isinstance(one, ThawError) else _entry(one, explain)
+            for one in found
+        ]
         seconds = time.perf_counter() - started
     g.images, g.bundle = len(results), loaded.sha256
     entries = [entry.content if isinstance(entry, ApiError) else entry for entry in results]
@@ -66,23 +68,22 @@ def read_explain(request: Request) -> bool:
     return FLAGS[given[0]]
 
 
-def _results(
-    predictor: Predictor, upload: Upload, explain: bool, alone: bool
-) -> list[dict[str, Any] | ApiError]:
-    """Entries for the images. alone: no other request runs, so that a lone image has all cores."""
-    found: list[Prediction | ThawError]
-    match upload.images:
-        case [bytes(image)] if alone:
+def _predictions(
+    service: Service, predictor: Predictor, images: list[bytes | ApiError]
+) -> list[Prediction | ThawError]:
+    """The prediction for each image, or its error.
+
+    A lone image has all cores if no other request runs. Of several, as many are started at once as
+    there are slots for other requests, whose images come between.
+    """
+    match images:
+        case [bytes(image)] if service.admission.running == 1:
             try:
-                found = [predictor(image)]
+                return [predictor(image)]
             except ThawError as error:
-                found = [error]
-        case images:
-            blocks = batched(images, TOGETHER)
-            found = [one for block in blocks for one in predictor.each(block)]
-    return [
-        image_error(one) if isinstance(one, ThawError) else _entry(one, explain) for one in found
-    ]
+                return [error]
+    blocks = batched(images, max(1, service.settings.slots - 1))
+    return [one for block in blocks for one in predictor.each(block)]
 
 
 def _entry(prediction: Prediction, explain: bool) -> dict[str, Any]:
