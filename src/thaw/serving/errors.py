@@ -16,7 +16,7 @@ CODES = {
     "method_not_allowed": (405, "The path has other methods, see the header Allow."),
     "timeout": (408, "The request did not arrive in time."),
     "too_large": (413, "The body is too large, or has too many parts."),
-    "too_many_images": (413, "The request has more images than one may have."),
+    "too_many_images": (400, "The request has more images than one may have."),
     "unsupported_media_type": (415, "The Content-Type is none of those that are taken."),
     "bad_base64": (422, "The image is not base64, or not a data URL with it."),
     "empty_image": (422, "The image has no bytes."),
