@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 from running_server import running, serving
 from small_bundle import LABELS, save_colours, write_colours
@@ -173,6 +174,9 @@ def test_other_sites_read_answers_only_if_they_are_allowed(server, images):
     assert allowed["Access-Control-Allow-Origin"] == ORIGIN and allowed["Vary"] == "Origin"
     other = server.post(**body, headers={"Origin": ORIGIN + ".evil.example"}).headers
     assert "Access-Control-Allow-Origin" not in other
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    preflight = requests.options(server.url + "/predict", headers=asked, timeout=10)
+    assert preflight.ok and "POST" in preflight.headers["Access-Control-Allow-Methods"]
     page = server.post("/", files={"images": ("a", images[0])}, headers={"Origin": ORIGIN}).headers
     assert "Access-Control-Allow-Origin" not in page
 

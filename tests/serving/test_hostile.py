@@ -269,7 +269,7 @@ def test_slow_clients_block_nobody_and_are_ended(server):
 
 
 def test_a_body_that_drips_is_ended(server):
-    found = exchange(server, request_head(1000), *[b"x"] * 16, pause=0.25)
+    found = exchange(server, request_head(1000), *[b"x"] * 12, pause=0.25)
     assert found.startswith(b"HTTP/1.1 408 ")
 
 

@@ -19,7 +19,7 @@ def bundle(tmp_path):
     return write_colours(tmp_path / "bundle")
 
 
-def slow_images(count=3):
+def slow_images(count=2):
     """Images that take half a second each: few bytes, and 48 megapixels."""
     stream = io.BytesIO()
     Image.new("L", (8000, 6000), 99).save(stream, "png")
