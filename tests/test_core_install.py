@@ -71,7 +71,9 @@ def test_the_command_shows_its_help(environment, tmp_path):
     assert "verify" in call(environment, "thaw", "--help", cwd=tmp_path)
 
 
-@pytest.mark.parametrize(("command", "package"), [("use sample", "ruamel"), ("verify", "yaml")])
+@pytest.mark.parametrize(
+    ("command", "package"), [("use sample", "ruamel"), ("verify", "yaml"), ("serve", "flask")]
+)
 def test_a_command_that_needs_more_says_so_in_one_line(environment, tmp_path, command, package):
     write_colours(tmp_path / "models/bundle")
     (tmp_path / "dvc.lock").write_text("stages: {}")
