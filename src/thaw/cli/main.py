@@ -11,6 +11,7 @@ from thaw.cli.keras_model import keras_model
 from thaw.cli.label import label
 from thaw.cli.predict import predict
 from thaw.cli.project import project_root
+from thaw.cli.publish import publish
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
 from thaw.cli.verify import verify
@@ -24,7 +25,7 @@ app = typer.Typer(
     help="Turn labelled images into an evaluated, explained classifier, reproducibly. "
     "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
-PATHS_FROM_HERE = ("predict", "label", "bundle")  # commands that are given files
+PATHS_FROM_HERE = ("predict", "label", "bundle", "publish")  # commands that are given files
 
 
 @app.callback()
@@ -40,6 +41,7 @@ app.command()(compare)
 app.command("keras")(keras_model)
 app.command()(predict)
 app.command()(label)
+app.command()(publish)
 app.command()(verify)
 app.add_typer(bundle, name="bundle")
 
