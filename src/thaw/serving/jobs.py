@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, Any
@@ -44,7 +45,7 @@ from thaw.serving.job_state import (
 from thaw.serving.publish import published
 
 PROGRAM = "thaw.cli.training_job"
-JOB = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+JOB = re.compile(r"\d{8}-\d{9}-[0-9a-f]{8}")
 MOST_JOBS = 20  # whose folders are kept
 SECONDS_TO_DIE = 10.0
 PAUSE = 0.02
@@ -78,14 +79,11 @@ class Jobs:
         """
         _check_keys(params)
         with (self._jobs / LOCK).open("a+", encoding="ascii") as lock:
-            with self._mutex:
-                if not _lock(lock, fcntl.LOCK_EX):
-                    running = self._named() or "one that is being started"
-                    raise ApiError(409, "job_running", f"one job runs at a time, and now {running}")
-            lock.truncate(0)
+            self._take(lock)
             self._check(params)
             self._delete_old()
-            job = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
+            now = datetime.now(UTC)  # so that names are in the order of time
+            job = f"{now:%Y%m%d-%H%M%S}{now.microsecond // 1000:03}-{secrets.token_hex(4)}"
             process = self._spawn(job, params, lock)
         self._watch(job, process)
         return self.get(job)
@@ -120,6 +118,21 @@ class Jobs:
         if done.returncode:
             raise ThawError(f"params cannot be checked: {done.stderr.strip()[-1000:]}")
 
+    def _take(self, lock: IO[str]) -> None:
+        """Lock it for a new job, waiting for one that has said its end and is about to exit."""
+        end = time.monotonic() + SECONDS_TO_DIE
+        while True:
+            with self._mutex:
+                if _lock(lock, fcntl.LOCK_EX):
+                    lock.truncate(0)
+                    return
+                running = self._named()
+            is_ending = running and read_state(self._jobs / running)["state"] in ENDED
+            if not is_ending or time.monotonic() > end:
+                what = running or "one that is being started"
+                raise ApiError(409, "job_running", f"one job runs at a time, and now {what} does")
+            time.sleep(PAUSE)
+
     def _spawn(self, job: str, params: dict[str, Any], lock: IO[str]) -> "subprocess.Popen[bytes]":
         folder = self._jobs / job
         folder.mkdir()
@@ -147,6 +160,7 @@ class Jobs:
                 fcntl.flock(own, fcntl.LOCK_SH)
             if process:
                 process.wait()
+            self._kill(job)
             self._settled(job)
 
         Thread(target=wait, daemon=True).start()
