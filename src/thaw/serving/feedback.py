@@ -27,6 +27,7 @@ from thaw.serving.token_routes import json_object, token_blueprint
 SHA256 = re.compile("[0-9a-f]{64}")
 HEADER = b"name,label\n"
 MOST_BYTES = 100_000_000  # of the table: about a million rows
+MOST_ROW_BYTES = 65_536
 MOST_IMAGES = 100_000  # that are kept
 FIELDS = {"sha256": str, "label": str, "image": str}
 
@@ -71,7 +72,7 @@ def append(table: Path, sha256: str, label: str) -> None:
         end = stream.seek(0, os.SEEK_END)
         if end > MOST_BYTES:
             raise _full()
-        stream.seek(max(0, end - 4096))
+        stream.seek(max(0, end - MOST_ROW_BYTES))
         last = stream.read()
         stream.truncate(end - len(last) + last.rfind(b"\n") + 1)
         stream.write((b"" if b"\n" in last else HEADER) + line.getvalue().encode())

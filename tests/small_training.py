@@ -31,7 +31,7 @@ def make_repository(folder: Path) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     shutil.copy(ROOT / "setups/sample.yaml", folder / "params.yaml")
-    for program in (PROGRAM, PROGRAM.parent.parent / "small_bundle.py"):
+    for program in (PROGRAM, PROGRAM.with_name("small_bundle.py")):
         shutil.copy(program, folder)
     (folder / "src").symlink_to(ROOT / "src")
     stages = {
@@ -50,7 +50,7 @@ def make_repository(folder: Path) -> Path:
 
 
 def data() -> None:
-    """Images of three colours, and their split: a third each."""
+    """Images of three colours, and their split: a third each, of which a tenth are duplicates."""
     import pyarrow as pa
     from PIL import Image
     from small_bundle import LABELS
@@ -66,7 +66,8 @@ def data() -> None:
         label, content = LABELS[number % 3], stream.getvalue()
         sha256 = hashlib.sha256(content + str(number).encode()).hexdigest()
         name = f"{label}/{number:03}.png"
-        rows.append(dict(name=name, label=label, sha256=sha256, group=name, bytes=content))
+        group = f"{label}/{number - 9:03}.png" if number % 90 >= 81 else name
+        rows.append(dict(name=name, label=label, sha256=sha256, group=group, bytes=content))
     schema = pa.schema([(name, pa.string()) for name in ("name", "label", "sha256", "group")])
     schema = schema.append(pa.field("bytes", pa.binary()))
     Path("data").mkdir(exist_ok=True)
@@ -74,7 +75,7 @@ def data() -> None:
     lines = ["name,label,group,split,fold"]
     for number, row in enumerate(rows):
         part, fold = [("train", 0), ("val", 1), ("test", -1)][number // 3 % 3]
-        lines.append(f"{row['name']},{row['label']},{row['group']},{part},{fold}")
+        lines.append(",".join([row["name"], row["label"], row["group"], part, str(fold)]))
     Path("data/split.csv").write_text("\n".join(lines) + "\n")
 
 
