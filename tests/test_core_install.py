@@ -105,6 +105,7 @@ def test_the_core_describes_verifies_packs_and_opens_bundles(environment, tmp_pa
         ("bundle verify", "4 parts are undamaged"),
         ("bundle pack", ""),
         ("bundle verify bundle.zip", "4 parts are undamaged"),
+        ("publish bundle.zip --json", '"gate": null'),
     ):
         assert message in call(environment, "thaw", *words.split(), cwd=tmp_path)
     load = "from thaw.serving.predictor import Predictor; print(Predictor('bundle.zip').labels)"

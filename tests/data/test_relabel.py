@@ -138,6 +138,19 @@ def test_a_table_that_is_missing_or_no_file_is_one_line(damaged, tmp_path):
             collect(members, changed, 1)
 
 
+def test_a_row_may_name_an_image_by_its_hash(collected):
+    before = collected("")
+    hashes = {image.file.name: f"sha256:{image.sha256}" for image in before.images}
+    after = collected(
+        f"{hashes['Cat/3.jpg']},Cat\n{hashes['Cat/3.jpg']},Dog\n"  # the last counts
+        f"{hashes['Dog/4.jpg']},Cat\nDog/4.jpg,\n"  # a name counts more
+        f"sha256:{64 * 'a'},Cat\n"  # no image of the data
+    )
+    expected = labels(before) | {"Cat/3.jpg": "Dog"}
+    del expected["Dog/4.jpg"]
+    assert labels(after) == expected and counts(after) == (1, 1, 1)
+
+
 FILES = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ABC")), max_size=12)
 
 

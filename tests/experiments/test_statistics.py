@@ -1,5 +1,6 @@
 """Paired tests, checked against brute force, their symmetries, and simulated experiments."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -13,6 +14,7 @@ from thaw.experiments.statistics import (
     exact_p_value,
     holm,
     smallest_difference,
+    tango_lower,
     wilson_interval,
 )
 
@@ -125,3 +127,22 @@ def test_the_interval_covers_the_difference_in_about_19_of_20():
     rng = np.random.default_rng(2)
     ranges = np.array([bootstrap_interval(*simulated(rng, 0)) for _ in range(100)])
     assert 0.9 <= np.mean((ranges[:, 0] <= 0) & (ranges[:, 1] >= 0)) <= 0.99
+
+
+def test_tangos_interval_is_exact_without_disagreement_and_narrows():
+    assert tango_lower(0, 0, 0) == -1 and tango_lower(0, 10, 10) == -1
+    for n in (1, 40, 5000):
+        assert tango_lower(0, 0, n) == pytest.approx(-(1.959964**2) / (n + 1.959964**2))
+    lows = [tango_lower(3 * k, 2 * k, 100 * k) for k in (1, 10, 100)]
+    assert lows == sorted(lows) and lows[-1] < 0.01
+    # With many images it is Wald's: (b - c) / n - z sqrt(b + c - (b - c)² / n) / n.
+    wald = 0.01 - 1.959964 * math.sqrt(0.05 - 0.01**2) / math.sqrt(10_000)
+    assert lows[-1] == pytest.approx(wald, abs=1e-4)
+
+
+def test_a_bundle_that_is_worse_by_the_margin_passes_in_one_of_forty():
+    rng, n, q = np.random.default_rng(0), 400, 0.02
+    drawn = rng.multinomial(n, [q, q + 0.02, 1 - 2 * q - 0.02], 4000)
+    pairs, counts = np.unique(drawn[:, :2], axis=0, return_counts=True)
+    passed = [tango_lower(gained, lost, n) > -0.02 for gained, lost in pairs.tolist()]
+    assert 0.015 < counts[passed].sum() / 4000 < 0.03

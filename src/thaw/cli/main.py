@@ -11,6 +11,7 @@ from thaw.cli.keras_model import keras_model
 from thaw.cli.label import label
 from thaw.cli.predict import predict
 from thaw.cli.project import project_root
+from thaw.cli.publish import publish
 from thaw.cli.serve import serve
 from thaw.cli.sweep import sweep
 from thaw.cli.use import use
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Turn labelled images into an evaluated, explained classifier, reproducibly. "
     "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
-PATHS_FROM_HERE = ("predict", "label", "bundle", "serve")  # commands that are given files
+PATHS_FROM_HERE = ("predict", "label", "bundle", "serve", "publish")  # they are given files
 
 
 @app.callback()
@@ -42,6 +43,7 @@ app.command("keras")(keras_model)
 app.command()(predict)
 app.command()(label)
 app.command()(serve)
+app.command()(publish)
 app.command()(verify)
 app.add_typer(bundle, name="bundle")
 

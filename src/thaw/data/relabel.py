@@ -1,5 +1,6 @@
 """Honour a table of corrected labels: relabel images, or drop them."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from thaw.data.member_checks import unreadable_refused
 from thaw.errors import ThawError, listing
 
 COLUMNS = ("name", "label")
+HASHED = re.compile("sha256:[0-9a-f]{64}")  # in place of a name: all files with this content
 
 
 def read_labels(
@@ -17,8 +19,11 @@ def read_labels(
 ) -> dict[str, str]:
     """The labels by name in the CSV `path`, "" for an image to drop; none without a path.
 
-    The CSV has the columns name and label, and may have others. Raises ThawError if it cannot be
-    read, names none of `names`, gives a label that is none of `classes`, or two to one image.
+    The CSV has the columns name and label, and may have others. In place of a name it may have
+    `sha256:` and the SHA-256 of the file, as feedback to a server has: such a row may be of an
+    image that is not in the data, and of several the last counts. Raises ThawError if the CSV
+    cannot be read, names none of `names`, gives a label that is none of `classes`, or two to one
+    name.
     """
     if path is None:
         return {}
@@ -31,10 +36,15 @@ def read_labels(
         )
     labels: dict[str, set[str]] = defaultdict(set)
     for row in table.rows:
+        if HASHED.fullmatch(row["name"]):
+            labels[row["name"]].clear()
         labels[row["name"]].add(row["label"].strip())
     known, allowed = set(names), {"", *classes}
     for rule, wrong in (
-        ("name images of data.source", labels.keys() - known),
+        (
+            "name images of data.source",
+            {name for name in labels.keys() - known if not HASHED.fullmatch(name)},
+        ),
         (
             f"give labels of the classes {listing(classes)}, or none to drop an image",
             set().union(*labels.values()) - allowed,
@@ -55,7 +65,8 @@ def relabel(
     """Give the files that `labels` names their new labels, and leave out those with an empty one.
 
     Files with the same SHA-256 and the same label are one image: what is said of one holds for
-    all, so that no copy returns in place of a dropped image. Returns the files that stay, the rows
+    all, so that no copy returns in place of a dropped image; what is said of a name counts more
+    than what is said of its hash. Returns the files that stay, the rows
     of those that were dropped, and the number of files with another label than before. Raises
     ThawError if two such files get different labels.
     """
@@ -64,6 +75,8 @@ def relabel(
     count = 0
     for sha, files in files_by_sha.items():
         new = _new_labels(files, labels)
+        if (hashed := f"sha256:{sha}") in labels:
+            new = {file.label: labels[hashed] for file in files} | new
         for file in files:
             label = new.get(file.label, file.label)
             if label:

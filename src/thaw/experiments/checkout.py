@@ -100,10 +100,17 @@ class Checkout:
         shared.mkdir(exist_ok=True)
         (folder / ".thaw").symlink_to(shared)
 
-    def start(self, point: Point, before: dict[str, Any], log: Path) -> None:
+    def start(
+        self,
+        point: Point,
+        before: dict[str, Any],
+        log: Path,
+        stdin: int | None = subprocess.DEVNULL,
+    ) -> None:
         """Start the pipeline at a point, with the variables that DVC sets for an experiment.
 
-        before: the params of the snapshot. log: where what the stages print goes.
+        before: the params of the snapshot. log: where what the stages print goes. stdin: what they
+        read from; None: they inherit that of this process.
         """
         text = edit(self._params_text, point.params, point.changed(before))
         (self._folder / "params.yaml").write_text(text, encoding="utf-8")
@@ -114,7 +121,7 @@ class Checkout:
                 [sys.executable, "-m", "dvc", "repro"],
                 cwd=self._folder,
                 env=os.environ | {"DVC_EXP_NAME": point.name, "DVC_ROOT": str(self._root)},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stream,
                 stderr=stream,
             )

@@ -78,7 +78,7 @@ def make_plan(grid: Grid) -> Plan:
     """
     root = Path.cwd()
     start = snapshot(root)
-    before = _read_params(root, start[1])
+    before = read_params(root, start[1])
     pipeline = Pipeline(root)
     points = list_points(grid, before, pipeline.rank, describe_inputs(root, start[1]))
     done = list_experiments(root, start[0]) & {point.name for point in points}
@@ -97,12 +97,13 @@ def make_plan(grid: Grid) -> Plan:
     return Plan(points, done, start, before, keys, made, disk)
 
 
-def _read_params(root: Path, revision: str) -> dict[str, Any]:
+def read_params(root: Path, revision: str) -> dict[str, Any]:
+    """The params at a revision. ThawError if there are none."""
     text = read_file(root, revision, PARAMS)
     if text is None:
         raise ThawError(
-            f"a sweep must start from a {PARAMS} that Git tracks, but {root} has none: run this in "
-            f"the root of the repository, or `git add {PARAMS}`"
+            f"an experiment must start from a {PARAMS} that Git tracks, but {root} has none: run "
+            f"this in the root of the repository, or `git add {PARAMS}`"
         )
     with damage_explained(PARAMS, f"restore it with `git checkout {PARAMS}`"):
         return dict(parse_yaml(text))
@@ -193,7 +194,7 @@ def _finish(checkout: Checkout, point: Point) -> Outcome:
     """Record a point that has ended, if it succeeded."""
     log = _log(point)
     if not checkout.has_succeeded():
-        return Outcome(point, _last_error(log), log)
+        return Outcome(point, last_error(log), log)
     try:
         checkout.record(point.name)
     except ThawError as error:
@@ -207,7 +208,7 @@ def _log(point: Point) -> Path:
     return SWEEP_LOGS.absolute() / f"{point.name}.log"
 
 
-def _last_error(log: Path) -> str:
+def last_error(log: Path) -> str:
     """The line of a stage that says what is wrong, or the last one."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     lines = [line for line in map(str.strip, lines) if line]

@@ -1,0 +1,46 @@
+"""Routes that start, show and cancel training jobs; for the holder of the token only.
+
+There is no GET /train: a link, or whatever fetches links, must not start a training.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, url_for
+
+from thaw.serving.jobs import Jobs
+from thaw.serving.token_routes import json_object, token_blueprint
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+def training_blueprint(jobs: Jobs, token: str) -> Blueprint:
+    """POST /train, GET /jobs, GET and DELETE /jobs/ID.
+
+    Errors are ApiErrors, which the application turns into JSON. It must not answer these routes
+    with headers of CORS.
+    """
+    blueprint = token_blueprint("training", token)
+
+    @blueprint.post("/train")
+    def train() -> tuple[Response, int, dict[str, str]]:
+        state = jobs.start(json_object({"params": dict}).get("params", {}))
+        address = url_for("training.show", job=state["id"])
+        return jsonify(state), 202, NO_STORE | {"Location": address}
+
+    @blueprint.get("/jobs")
+    def show_all() -> tuple[Response, dict[str, str]]:
+        return jsonify({"jobs": jobs.latest()}), NO_STORE
+
+    @blueprint.get("/jobs/<job>")
+    def show(job: str) -> tuple[Response, dict[str, str]]:
+        return _answer(jobs.get(job))
+
+    @blueprint.delete("/jobs/<job>")
+    def cancel(job: str) -> tuple[Response, dict[str, str]]:
+        return _answer(jobs.cancel(job))
+
+    return blueprint
+
+
+def _answer(state: dict[str, Any]) -> tuple[Response, dict[str, str]]:
+    return jsonify(state), NO_STORE
