@@ -8,17 +8,19 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image, ImageOps
 
-folder = Path(__file__).parent
-about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-classify = Interpreter(str(folder / "classifier.tflite")).get_signature_runner()
-ways: dict = {"squash": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
+WAYS: dict = {"squash": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
 
-for path in sys.argv[1:]:
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    square = (about["image_size"], about["image_size"])
-    small = ways[about["resize"]](image, square, Image.Resampling.BILINEAR)
-    found = {name: output[0] for name, output in classify(images=np.asarray(small)[None]).items()}
-    answer = int((found["probabilities"] @ np.array(about["costs"])).argmin())
-    label = "unknown" if found["unknown_score"] > about["unknown_limit"] else labels[answer]
-    print(f"{path}\t{label}\t{found['probabilities'][answer]:.4f}\t{found['unknown_score']:.4f}")
+if __name__ == "__main__":
+    folder = Path(__file__).parent
+    about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    classify = Interpreter(str(folder / "classifier.tflite")).get_signature_runner()
+    for path in sys.argv[1:]:
+        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        size = (about["image_size"], about["image_size"])
+        small = WAYS[about["resize"]](image, size, Image.Resampling.BILINEAR)
+        found = {name: value[0] for name, value in classify(images=np.asarray(small)[None]).items()}
+        p, score = found["probabilities"], found["unknown_score"]
+        answer = int((p @ np.array(about["costs"])).argmin())
+        label = "unknown" if score > about["unknown_limit"] else labels[answer]
+        print(f"{path}\t{label}\t{p[answer]:.4f}\t{score:.4f}")
