@@ -17,8 +17,9 @@ from thaw.errors import ThawError
 from thaw.serving.publish import go_back, publish, published
 from thaw.serving.published import LiveBundle
 
-# Publishes the one of three bundles that is not published, in a process that is killed at the n-th thing that it
-# does to a file, for n from 1 on; prints how often a whole bundle was published after the kill.
+# Publishes the one of three bundles that is not published, in a process that is killed at the n-th
+# thing that it does to a file, for n from 1 on; prints how often a whole bundle was published after
+# the kill.
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path

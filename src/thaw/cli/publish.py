@@ -17,29 +17,33 @@ if TYPE_CHECKING:
     from thaw.experiments.gate import Verdict
 
 
+Address = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[BUNDLE]",
+        help="A folder, a zip, or an address of either.",
+        show_default="models/bundle of the project",
+    ),
+]
+Previous = Annotated[
+    bool, typer.Option("--previous", help="Go back to the bundle before; no BUNDLE.")
+]
+Gate = Annotated[
+    bool, typer.Option("--gate", help="Only if it is shown to be not worse than the published one.")
+]
+To = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of published bundles.", show_default="models/published of the project"
+    ),
+]
+
+
 def publish(
-    address: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[BUNDLE]",
-            help="A folder, a zip, or an address of either.",
-            show_default="models/bundle of the project",
-        ),
-    ] = None,
-    previous: Annotated[
-        bool, typer.Option("--previous", help="Go back to the bundle before; no BUNDLE.")
-    ] = False,
-    gate: Annotated[
-        bool,
-        typer.Option("--gate", help="Only if it is shown to be not worse than the published one."),
-    ] = False,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder of published bundles.",
-            show_default="models/published of the project",
-        ),
-    ] = None,
+    address: Address = None,
+    previous: Previous = False,
+    gate: Gate = False,
+    to: To = None,
     json_: AsJson = False,
 ) -> None:
     """Publish a bundle: `thaw serve` takes it up within two seconds, without losing a request.

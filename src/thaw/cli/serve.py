@@ -3,14 +3,20 @@
 import logging
 import os
 import warnings
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from thaw.cli.images import Bundle
-from thaw.cli.project import from_here
+from thaw.cli.project import from_here, project_root
 from thaw.errors import ThawError
-from thaw.paths import BUNDLE
+from thaw.paths import BUNDLE, PUBLISHED
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+
+    from thaw.serving.published import LiveBundle
 
 TOKEN = "THAW_TOKEN"  # not an option: the list of processes shows those
 SHORTEST_TOKEN = 16  # characters
@@ -25,19 +31,37 @@ AllowOrigin = Annotated[
     list[str] | None,
     typer.Option(metavar="URL", help="A site whose scripts may call the server. Repeatable."),
 ]
+Published = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of `thaw publish`; what is published there answers, at once.",
+        show_default="models/published of the project",
+    ),
+]
+FeedbackTo = Annotated[
+    Path | None,
+    typer.Option("--feedback", metavar="DIR", help="Take right labels into DIR/relabel.csv."),
+]
+KeepImages = Annotated[
+    bool, typer.Option("--keep-images", help="With --feedback: also keep images, in DIR/images.")
+]
 
 
-def serve(
+def serve(  # noqa: PLR0913, each is an option
     bundle: Bundle = None,
     host: Host = "127.0.0.1",
     port: Port = 5001,
     allow_host: AllowHost = None,
     allow_origin: AllowOrigin = None,
+    published: Published = None,
+    feedback: FeedbackTo = None,
+    keep_images: KeepImages = False,
 ) -> None:
     """Answer images over HTTP with a bundle: a page with a form, and a JSON API.
 
     The page is at /, the description of the API at /docs. Without --host only this machine reaches
-    it. Training over HTTP needs a token in the environment variable THAW_TOKEN. The log, a JSON
+    it. With a token in the environment variable THAW_TOKEN its holders can train, and give feedback
+    if that is switched on. What is published is taken up without losing a request. The log, a JSON
     object a line, goes to stderr. SIGTERM ends it once all requests are answered.
 
     Examples: `thaw serve` · `thaw serve --bundle pets.zip --host 0.0.0.0 --allow-host pets.example`
@@ -56,8 +80,35 @@ def serve(
         host, port, tuple(allow_host or ()), tuple(allow_origin or ()), token=_token()
     )
     log_json()
-    live = LiveBundle(from_here(BUNDLE) if bundle is None else bundle)
-    serve_app(create_app(live, settings), settings)
+    published = from_here(PUBLISHED) if published is None else published
+    live = LiveBundle(from_here(BUNDLE) if bundle is None else bundle, published)
+    images = feedback / "images" if feedback and keep_images else None
+    routes = _routes(live, settings.token, published, feedback, images)
+    serve_app(create_app(live, settings, routes), settings)
+
+
+def _routes(
+    live: "LiveBundle",
+    token: str | None,
+    published: Path,
+    feedback: Path | None,
+    images: Path | None,
+) -> "list[Blueprint]":
+    """The routes for the holder of the token; none without. Training needs a repository."""
+    from thaw.serving.feedback import feedback_blueprint
+    from thaw.serving.jobs import Jobs
+    from thaw.serving.training_routes import training_blueprint, training_page
+
+    if token is None:
+        if feedback:
+            raise ThawError(f"--feedback needs a token: set the environment variable {TOKEN}")
+        return []
+    routes = []
+    if (root := project_root() / "dvc.yaml").exists():
+        routes += [training_blueprint(Jobs(root.parent, published), token), training_page()]
+    if feedback:
+        routes.append(feedback_blueprint(live, token, feedback / "relabel.csv", images))
+    return routes
 
 
 def _token() -> str | None:

@@ -34,11 +34,7 @@ def read_labels(
             f"data.relabel must have the columns name and label, but {path} has "
             f"{listing(table.columns)}: name them so in its first line"
         )
-    labels: dict[str, set[str]] = defaultdict(set)
-    for row in table.rows:
-        if HASHED.fullmatch(row["name"]):
-            labels[row["name"]].clear()
-        labels[row["name"]].add(row["label"].strip())
+    labels = _by_name(table.rows)
     known, allowed = set(names), {"", *classes}
     for rule, wrong in (
         (
@@ -59,6 +55,16 @@ def read_labels(
     return {name: label for name, [label] in labels.items()}
 
 
+def _by_name(rows: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
+    """The labels given to each name; of a hash the last."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if HASHED.fullmatch(row["name"]):
+            labels[row["name"]].clear()
+        labels[row["name"]].add(row["label"].strip())
+    return labels
+
+
 def relabel(
     files_by_sha: Mapping[str, Sequence[SourceFile]], labels: Mapping[str, str]
 ) -> tuple[dict[str, list[SourceFile]], list[InventoryRow], int]:
@@ -66,9 +72,9 @@ def relabel(
 
     Files with the same SHA-256 and the same label are one image: what is said of one holds for
     all, so that no copy returns in place of a dropped image; what is said of a name counts more
-    than what is said of its hash. Returns the files that stay, the rows
-    of those that were dropped, and the number of files with another label than before. Raises
-    ThawError if two such files get different labels.
+    than what is said of its hash. Returns the files that stay, the rows of those that were dropped,
+    and the number of files with another label than before. Raises ThawError if two such files get
+    different labels.
     """
     kept: dict[str, list[SourceFile]] = {}
     dropped: list[InventoryRow] = []

@@ -14,6 +14,7 @@ from thaw.serving.published import LiveBundle
 from thaw.serving.security import secure
 from thaw.serving.service import NAME, Service
 from thaw.serving.settings import ServeSettings
+from thaw.serving.training_routes import TRAINING_PAGE
 
 FORM_MEMORY = 100_000  # bytes of form fields that are no files
 MESSAGES = {
@@ -44,6 +45,7 @@ def create_app(
     secure(app, settings)
     for routes in (form.routes, predict_routes.routes, state_routes.routes, *extend):
         app.register_blueprint(routes)
+    app.jinja_env.globals["has_training"] = TRAINING_PAGE in app.blueprints
     app.register_error_handler(ApiError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)

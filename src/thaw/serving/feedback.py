@@ -20,7 +20,7 @@ from flask import Blueprint
 from thaw.files import atomic_write
 from thaw.image_formats import image_format
 from thaw.images import read_rgb
-from thaw.serving.errors import ApiError
+from thaw.serving.errors import ApiError, api_error
 from thaw.serving.published import LiveBundle
 from thaw.serving.token_routes import json_object, token_blueprint
 
@@ -49,9 +49,9 @@ def feedback_blueprint(
         classes = live.current().predictor.labels
         if not SHA256.fullmatch(sha256):
             rule = "sha256 must be the SHA-256 of the image file, 64 digits of 0-9 and a-f"
-            raise ApiError(400, "wrong_fields", rule)
+            raise api_error("wrong_fields", rule)
         if label not in classes:
-            raise ApiError(400, "wrong_fields", "label must be a class of the bundle: GET /model")
+            raise api_error("wrong_fields", "label must be a class of the bundle: GET /model")
         kept = images is not None and "image" in given
         if images is not None and kept:
             limit = live.current().predictor.max_megapixels
@@ -85,9 +85,9 @@ def _keep(folder: Path, sha256: str, encoded: str, max_megapixels: float) -> Non
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise ApiError(422, "bad_base64", "image must be base64, but is not") from None
+        raise api_error("bad_base64", "image must be base64, but is not") from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ApiError(422, "wrong_hash", "sha256 must be that of image, but is not")
+        raise api_error("wrong_hash", "sha256 must be that of image, but is not")
     read_rgb(data, max_megapixels)
     path = folder / f"{sha256}.{(image_format(data) or '').lower()}"
     if path.exists():
@@ -99,4 +99,4 @@ def _keep(folder: Path, sha256: str, encoded: str, max_megapixels: float) -> Non
 
 
 def _full() -> ApiError:
-    return ApiError(507, "feedback_full", "no more feedback is kept: tell who runs this server")
+    return api_error("feedback_full", "no more feedback is kept: tell who runs this server")

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from thaw.errors import ThawError
 from thaw.paths import JOBS
-from thaw.serving.errors import ApiError
+from thaw.serving.errors import api_error
 from thaw.serving.job_state import (
     CANCELLED,
     CANCELLED_MARK,
@@ -114,7 +114,7 @@ class Jobs:
             text=True,
         )
         if done.returncode == 2:
-            raise ApiError(400, "wrong_params", done.stderr.strip())
+            raise api_error("wrong_params", done.stderr.strip())
         if done.returncode:
             raise ThawError(f"params cannot be checked: {done.stderr.strip()[-1000:]}")
 
@@ -130,7 +130,7 @@ class Jobs:
             is_ending = running and read_state(self._jobs / running)["state"] in ENDED
             if not is_ending or time.monotonic() > end:
                 what = running or "one that is being started"
-                raise ApiError(409, "job_running", f"one job runs at a time, and now {what} does")
+                raise api_error("job_running", f"one job runs at a time, and now {what} does")
             time.sleep(PAUSE)
 
     def _spawn(self, job: str, params: dict[str, Any], lock: IO[str]) -> "subprocess.Popen[bytes]":
@@ -169,7 +169,7 @@ class Jobs:
         """The state of a job, brought up to date if it was killed."""
         folder = self._jobs / job
         if not JOB.fullmatch(job) or not folder.is_dir():
-            raise ApiError(404, "not_found", "there is no job of this name: see GET /jobs")
+            raise api_error("not_found", "there is no job of this name: see GET /jobs")
         state = read_state(folder)
         if state["state"] in ENDED:
             return state
@@ -224,7 +224,7 @@ def _check_keys(params: dict[str, Any]) -> None:
         section, dot, _ = key.partition(".")
         if key not in ALLOWED_KEYS and not (dot and section in ALLOWED_SECTIONS):
             allowed = ", ".join([*ALLOWED_KEYS, *(f"{name}.*" for name in ALLOWED_SECTIONS)])
-            raise ApiError(400, "wrong_params", f"params may set {allowed}, but not {key[:100]!r}")
+            raise api_error("wrong_params", f"params may set {allowed}, but not {key[:100]!r}")
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 def description(app: Flask, settings: ServeSettings) -> Schema:
     """That of the paths for which the application has routes."""
     rules = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
-    paths = {**_state_paths(), **_predict_paths(settings)}
+    paths = {**_state_paths(), **_predict_paths(settings), **_token_paths()}
     codes = "\n".join(f"- `{code}` ({status}): {text}" for code, (status, text) in CODES.items())
     return {
         "openapi": "3.1.0",
@@ -26,7 +26,10 @@ def description(app: Flask, settings: ServeSettings) -> Schema:
             "description": f"Classify images. Errors have one of these codes:\n\n{codes}",
         },
         "paths": {path: methods for path, methods in paths.items() if path in rules},
-        "components": {"schemas": _schemas()},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -79,6 +82,49 @@ def _predict_paths(settings: ServeSettings) -> Schema:
     return {"/predict": {"post": {**post, "parameters": [explain]}}}
 
 
+def _token_paths() -> Schema:
+    """Those for the holder of the token."""
+    text, state = {"type": "string"}, {JSON: _ref("Job")}
+    token: Schema = {"security": [{"token": []}]}
+    job: Schema = {"name": "job", "in": "path", "required": True, "schema": text}
+    named: Schema = {"parameters": [job], **token}
+    jobs = _object({"jobs": {"type": "array", "items": _ref("Job")}})
+    listed = _operation("jobs", "Jobs, the newest first.", {JSON: jobs}, (401,), **token)
+    train = _operation(
+        "train",
+        "Start a training with params instead of those of params.yaml; Location is the job's path.",
+        state,
+        (400, 401, 409, 415),
+        requestBody=_body({JSON: _object({}, {"params": {"type": "object"}})}),
+        **token,
+    )
+    feedback = _operation(
+        "feedback",
+        "The right label of an image, which is known by the SHA-256 of its file.",
+        {JSON: _object({"sha256": text, "label": text, "image_kept": {"type": "boolean"}})},
+        (400, 401, 413, 415, 422, 507),
+        requestBody=_body({JSON: _object({"sha256": text, "label": text}, {"image": text})}),
+        **token,
+    )
+    return {
+        "/train": {"post": _answers_with("202", train)},
+        "/jobs": {"get": listed},
+        "/jobs/{job}": {
+            "get": _operation("job", "State, progress and log.", state, (401, 404), **named),
+            "delete": _operation("cancel", "End a job.", state, (401, 404), **named),
+        },
+        "/training": {"get": _operation("training", "A page for that.", {HTML: {}})},
+        "/feedback": {"post": _answers_with("201", feedback)},
+    }
+
+
+def _answers_with(status: str, operation: Schema) -> Schema:
+    """The operation with another status than 200."""
+    ok, others = operation["responses"]["200"], dict(operation["responses"])
+    del others["200"]
+    return {**operation, "responses": {status: ok, **others}}
+
+
 def _operation(
     name: str,
     summary: str,
@@ -121,6 +167,7 @@ def _schemas() -> Schema:
         "Answer": _object({**entry, **about}, overlay),
         "Answers": _object({"results": results, **about}),
         "Error": error,
+        "Job": {"type": "object", "required": ["id", "state"]},
         "Model": {**model, "additionalProperties": True},
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, request
 from werkzeug.exceptions import BadRequest
 
-from thaw.serving.errors import ApiError
+from thaw.serving.errors import api_error
 
 SCHEME = "Bearer "
 
@@ -26,8 +26,7 @@ def token_blueprint(name: str, token: str) -> Blueprint:
         given = request.headers.get("Authorization", "")
         is_right = hmac.compare_digest(given.encode(), (SCHEME + token).encode())
         if not is_right:
-            raise ApiError(
-                401,
+            raise api_error(
                 "unauthorized",
                 "the header Authorization must be `Bearer` and the server's token",
                 {"WWW-Authenticate": "Bearer"},
@@ -42,17 +41,17 @@ def json_object(fields: Mapping[str, type]) -> dict[str, Any]:
     Raises ApiError if it is none, or a field has another type.
     """
     if not request.is_json:
-        raise ApiError(415, "unsupported_media_type", "the Content-Type must be application/json")
+        raise api_error("unsupported_media_type", "the Content-Type must be application/json")
     try:
         content = request.get_json()
     except (BadRequest, RecursionError):
-        raise ApiError(400, "bad_json", "the body must be JSON, but is not") from None
+        raise api_error("bad_json", "the body must be JSON, but is not") from None
     if not isinstance(content, dict):
-        raise ApiError(400, "wrong_fields", "the body must be a JSON object")
+        raise api_error("wrong_fields", "the body must be a JSON object")
     for name, value in content.items():
         if type(value) is not fields.get(name):
             known = ", ".join(f"{field} ({kind.__name__})" for field, kind in fields.items())
-            raise ApiError(
-                400, "wrong_fields", f"fields may be {known}, but {name[:100]!r} is not such"
+            raise api_error(
+                "wrong_fields", f"fields may be {known}, but {name[:100]!r} is not such"
             )
     return content

@@ -5,11 +5,12 @@ There is no GET /train: a link, or whatever fetches links, must not start a trai
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, url_for
+from flask import Blueprint, Response, jsonify, render_template, url_for
 
 from thaw.serving.jobs import Jobs
 from thaw.serving.token_routes import json_object, token_blueprint
 
+TRAINING_PAGE = "training_page"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -38,6 +39,17 @@ def training_blueprint(jobs: Jobs, token: str) -> Blueprint:
     @blueprint.delete("/jobs/<job>")
     def cancel(job: str) -> tuple[Response, dict[str, str]]:
         return _answer(jobs.cancel(job))
+
+    return blueprint
+
+
+def training_page() -> Blueprint:
+    """GET /training: a page that uses those routes, with the token that is typed into it."""
+    blueprint = Blueprint(TRAINING_PAGE, __name__)
+
+    @blueprint.get("/training")
+    def page() -> str:
+        return render_template("training.html")
 
     return blueprint
 
