@@ -44,6 +44,8 @@ SHOWS = {
     ("Predict", "thaw bundle info"): "on test",
     ("Predict", "thaw bundle pack -o pets.zip"): "with metrics on test",
     ("Predict", "thaw bundle verify pets.zip"): "parts are undamaged",
+    ("Serve", "curl -s -F image=@my-photo.jpg 'localhost:5001/predict?explain=1'"): "overlay",
+    ("Serve", "thaw publish models/bundle"): "published in models/published",
     ("Keep, go back, share", "git restore . && dvc checkout"): "models/bundle",
     ("Keep, go back, share", "dvc push && git push"): "files pushed",
     ("Keep, go back, share", "dvc exp push origin half"): "files uploaded",
