@@ -77,9 +77,9 @@ def _predictions(
     there are slots for other requests, whose images come between.
     """
     match images:
-        case [bytes(image)] if service.admission.running == 1:
+        case [bytes(image)]:
             try:
-                return [predictor(image)]
+                return [predictor(image, alone=service.admission.running == 1)]
             except ThawError as error:
                 return [error]
     blocks = batched(images, max(1, service.settings.slots - 1))

@@ -71,20 +71,25 @@ class Predictor:
         return Network(self._model, self.manifest["precision"], threads=self._requests)
 
     @overload
-    def __call__(self, images: ImageInput) -> Prediction: ...
+    def __call__(self, images: ImageInput, alone: bool = ...) -> Prediction: ...
 
     @overload
     def __call__(self, images: list[ImageInput]) -> list[Prediction]: ...
 
-    def __call__(self, images: ImageInput | list[ImageInput]) -> Prediction | list[Prediction]:
+    def __call__(
+        self, images: ImageInput | list[ImageInput], alone: bool = True
+    ) -> Prediction | list[Prediction]:
         """The prediction for an image, or those for a list, in its order.
+
+        alone: all cores may take part in an image; else one, for calls from several threads.
 
         An image is a path, the bytes of a file, an image of Pillow, or pixels as an array, uint8
         (H, W) grey, (H, W, 3) RGB or (H, W, 4). Raises ThawError for the first that cannot be
         decoded, an UnusableImage if it alone was given; `each` goes on.
         """
         if not isinstance(images, list):
-            return self._interpret(_run(self._alone, self.decode(images)), images)
+            network = self._alone if alone else self._many
+            return self._interpret(_run(network, self.decode(images)), images)
         found: list[Prediction] = []
         for one in self.each(images):
             if isinstance(one, ThawError):

@@ -21,6 +21,9 @@ from thaw.serving.settings import ServeSettings
 
 SPARE_THREADS = 8  # for probes, pages and refusals while all others predict or wait
 CONNECTIONS = 500
+RECEIVED_BYTES = (
+    2**18
+)  # at once; by default 8,192, and a photograph takes several turns of the loop
 IDLE_SECONDS = 60  # of a connection between two requests
 GRACE_SECONDS = 1  # when the server stops, a connection that rests so long is closed
 SO_ATTACH_FILTER, BPF_RETURN = 26, 6  # of Linux's socket.h and bpf_common.h
@@ -44,6 +47,7 @@ class Server(TcpWSGIServer):
             threads=settings.slots + settings.queue + SPARE_THREADS,
             ident=None,
             connection_limit=CONNECTIONS,
+            recv_bytes=RECEIVED_BYTES,
             max_request_header_size=MAX_HEADER,
             max_request_body_size=settings.max_body + 1,  # waitress refuses this very size
             outbuf_high_watermark=2**40,  # a slow reader fills a file and blocks no thread
