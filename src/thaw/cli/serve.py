@@ -69,6 +69,7 @@ def serve(  # noqa: PLR0913, each is an option
     try:
         from thaw.serving.app import create_app
         from thaw.serving.published import LiveBundle
+        from thaw.serving.server import few_arenas
         from thaw.serving.server import serve as serve_app
         from thaw.serving.settings import ServeSettings
     except ModuleNotFoundError as error:
@@ -80,6 +81,7 @@ def serve(  # noqa: PLR0913, each is an option
         host, port, tuple(allow_host or ()), tuple(allow_origin or ()), token=_token()
     )
     log_json()
+    few_arenas()
     published = from_here(PUBLISHED) if published is None else published
     live = LiveBundle(from_here(BUNDLE) if bundle is None else bundle, published)
     images = feedback / "images" if feedback and keep_images else None

@@ -1,5 +1,6 @@
 """waitress, with what a public address takes: time limits, and an end without loss."""
 
+import contextlib
 import ctypes
 import signal
 import socket
@@ -19,6 +20,7 @@ from thaw.serving.observability import log
 from thaw.serving.service import NAME
 from thaw.serving.settings import ServeSettings
 
+M_ARENA_MAX = -8  # of malloc.h
 SPARE_THREADS = 8  # for probes, pages and refusals while all others predict or wait
 CONNECTIONS = 500
 RECEIVED_BYTES = (
@@ -134,6 +136,16 @@ def bind(host: str, port: int) -> socket.socket:
             "give another --host or --port"
         ) from None
     return sock
+
+
+def few_arenas() -> None:
+    """Let the threads of this process share two heaps, on Linux with glibc; before there are any.
+
+    By default each thread gets its own, and images of all sizes tear holes into all of them:
+    benchmarks/serving_leak.py.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def serve(app: Flask, settings: ServeSettings) -> None:
