@@ -7,6 +7,7 @@ import typer
 
 from thaw.bundle import MANIFEST, bundle_sha256
 from thaw.bundle_source import open_bundle
+from thaw.cli.bundle import Address
 from thaw.cli.output import AsJson, note, print_json
 from thaw.cli.project import from_here, project_root
 from thaw.errors import ThawError
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     from thaw.experiments.gate import Verdict
 
 
-Address = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[BUNDLE]",
-        help="A folder, a zip, or an address of either.",
-        show_default="models/bundle of the project",
-    ),
-]
 Previous = Annotated[
     bool, typer.Option("--previous", help="Go back to the bundle before; no BUNDLE.")
 ]
