@@ -55,3 +55,9 @@ def test_many_classes_have_no_matrix():
     text = as_text(found.report())
     assert "class 3 taken for class 7: 1" in text and "as class" not in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_class_names_with_brackets_are_shown_as_they_are():
+    found = LabelledAnswers(["[red]", "[/b]"])
+    found.add("[red]", "[/b]", False)
+    assert "[red] taken for [/b]: 1" in as_text(found.report())

@@ -67,7 +67,7 @@ def test_each_way_gives_the_digits_of_python_and_of_batch(server, folder, images
     predictor = Predictor(folder / "bundle")
     for image in images:
         here = predictor(image)
-        [row] = Batch(predictor).rows([("name", lambda image=image: image)])
+        [row] = Batch(predictor).rows([("name", image)])
         for way in each_way(image):
             found = server.post(**way).json()
             assert list(found["probabilities"]) == LABELS

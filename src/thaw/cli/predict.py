@@ -16,9 +16,9 @@ from thaw.errors import ThawError
 from thaw.files import atomic_write
 
 if TYPE_CHECKING:
-    from thaw.data.image_paths import NamedImages
+    from thaw.data.image_paths import NamedImages, Read
     from thaw.evaluate.labelled import LabelledAnswers
-    from thaw.serving.batch import Batch, Images, Row
+    from thaw.serving.batch import Batch, Row
     from thaw.serving.tables import Truth
 
 PARTIAL = ".partial"  # added to the name of an output that is not finished
@@ -92,15 +92,18 @@ class _Run:
 
     batch: "Batch"
     images: "NamedImages"
-    named: "Images"
+    named: "Iterator[tuple[str, Read]]"
 
     def rows(self, done: int = 0, bar: bool = True) -> "Iterator[Row]":
         """The rows of those, the first of which is row `done` of all, with a progress bar."""
         from tqdm import tqdm
 
+        from thaw.data.image_paths import attempt
+
+        contents = ((name, attempt(read)) for name, read in self.named)
         hidden = None if bar else True  # None: unless it is on a terminal
         with tqdm(initial=done, unit="image", desc="predict", disable=hidden) as progress:
-            for row in self.batch.rows(self.named, done):
+            for row in self.batch.rows(contents, done):
                 progress.total = self.images.total
                 progress.update()
                 yield row

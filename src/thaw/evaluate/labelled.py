@@ -93,7 +93,7 @@ def _accuracy(confusion: np.ndarray) -> dict[str, float]:
 
 def as_text(report: dict[str, Any]) -> str:
     """A report as tables of text."""
-    console = Console(width=100, no_color=True, highlight=False)
+    console = Console(width=100, no_color=True, highlight=False, markup=False)
     with console.capture() as captured:
         console.print(f"accuracy {_shown(report['accuracy'])} on {report['n']:,} images")
         if report["abstained"] and report["accuracy_of_given"]:

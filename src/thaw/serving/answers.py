@@ -1,7 +1,5 @@
 """The answer to the images of a request, as JSON; the page shows the same."""
 
-import base64
-import io
 import time
 from typing import Any
 
@@ -94,11 +92,4 @@ def _entry(prediction: Prediction, explain: bool) -> dict[str, Any]:
         "unknown_score": prediction.unknown_score,
         "abstain": prediction.abstain,
     }
-    return entry | {"overlay": _overlay(prediction)} if explain else entry
-
-
-def _overlay(prediction: Prediction) -> str:
-    """The heatmap over the image: a data URL with a PNG."""
-    stream = io.BytesIO()
-    prediction.overlay().save(stream, "png")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return entry | {"overlay": prediction.overlay_url()} if explain else entry

@@ -5,7 +5,7 @@ While a run lasts, its rows are lines of JSON in a journal; the output is made o
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,8 +17,8 @@ from thaw.files import atomic_write
 from thaw.serving.prediction import Prediction
 from thaw.serving.predictor import Predictor
 
-# Names of images, and what reads each of them or raises ThawError.
-Images = Iterable[tuple[str, Callable[[], bytes]]]
+# Names of images, with their encoded bytes, or why they cannot be read.
+Images = Iterable[tuple[str, bytes | ThawError]]
 
 
 class Row(NamedTuple):
@@ -61,12 +61,8 @@ class Batch:
         names: deque[str] = deque()
 
         def contents() -> Iterator[bytes | ThawError]:
-            for name, read in images:
+            for name, content in images:
                 names.append(name)
-                try:
-                    content: bytes | ThawError = read()
-                except ThawError as error:
-                    content = error
                 yield content
 
         for number, found in enumerate(self.predictor.each(contents()), done + 1):

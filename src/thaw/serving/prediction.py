@@ -61,6 +61,12 @@ class Prediction:
         """
         return Image.fromarray(overlay(self._view(), self.heatmap(label)))
 
+    def overlay_url(self) -> str:
+        """The overlay of `label` as a data URL with a PNG."""
+        stream = io.BytesIO()
+        self.overlay().save(stream, "png")
+        return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{label} {p:.3f}" for label, p in self.most_probable())
         more = len(self.probabilities) - SHOWN
@@ -69,9 +75,6 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """The overlay beside the most probable classes, for notebooks."""
-        stream = io.BytesIO()
-        self.overlay().save(stream, "png")
-        picture = base64.b64encode(stream.getvalue()).decode()
         rows = "".join(
             f"<tr><td>{html.escape(label)}</td><td><meter value='{p:.4f}'></meter></td>"
             f"<td>{p:.3f}</td></tr>"
@@ -80,5 +83,5 @@ class Prediction:
         verdict = html.escape(f"{self.label}, {self.abstain}" if self.abstain else self.label)
         return (
             f"<img alt='What speaks for {html.escape(self.label)}' height='200' "
-            f"src='data:image/png;base64,{picture}'><p><b>{verdict}</b></p><table>{rows}</table>"
+            f"src='{self.overlay_url()}'><p><b>{verdict}</b></p><table>{rows}</table>"
         )

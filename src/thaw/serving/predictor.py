@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from itertools import chain, pairwise
 from os import PathLike
-from typing import NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -81,10 +81,9 @@ class Predictor:
     ) -> Prediction | list[Prediction]:
         """The prediction for an image, or those for a list, in its order.
 
-        alone: all cores may take part in an image; else one, for calls from several threads.
-
         An image is a path, the bytes of a file, an image of Pillow, or pixels as an array, uint8
-        (H, W) grey, (H, W, 3) RGB or (H, W, 4). Raises ThawError for the first that cannot be
+        (H, W) grey, (H, W, 3) RGB or (H, W, 4). alone: all cores may take part in a lone image;
+        else one, for calls from several threads. Raises ThawError for the first that cannot be
         decoded, an UnusableImage if it alone was given; `each` goes on.
         """
         if not isinstance(images, list):
@@ -143,16 +142,13 @@ class Predictor:
 
     def _interpret(self, answer: Answer, image: ImageInput) -> Prediction:
         [chosen], risk = self.rule.decide(answer.probabilities[None])
-        score = None if np.isnan(answer.unknown_score) else float(answer.unknown_score)
+        score = float(answer.unknown_score)  # NaN is above no limit
+        unsure: Literal["unsure"] | None = "unsure" if self.rule.abstains(risk)[0] else None
         return Prediction(
             self.labels[chosen],
             dict(zip(self.labels, answer.probabilities.tolist(), strict=True)),
-            score,
-            "unknown"
-            if score is not None and score > self.unknown_limit
-            else "unsure"
-            if self.rule.abstains(risk)[0]
-            else None,
+            None if np.isnan(score) else score,
+            "unknown" if score > self.unknown_limit else unsure,
             answer.heatmaps,
             partial(self._view, image),
         )

@@ -2,12 +2,12 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
 from thaw.errors import ThawError
+from thaw.parallel import batched
 from thaw.serving.batch import Row
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -25,7 +25,7 @@ class Columns:
     """
 
     def __init__(self, labels: list[str], top: int | None = None, truth: Truth | None = None):
-        self.labels, self._truth = labels, truth
+        self._labels, self._truth = labels, truth
         self._top = top if top is None else min(top, len(labels))
         chosen = [f"{name}_{n}" for n in range(1, (self._top or 0) + 1) for name in ("label", "p")]
         probabilities = [f"p_{label}" for label in labels] if top is None else chosen
@@ -40,14 +40,14 @@ class Columns:
         return dict(zip(self.names, values, strict=True))
 
     def _probabilities(self, row: Row) -> list[Any]:
-        count = len(self.labels)
+        count = len(self._labels)
         found = row.probabilities
         if found is None:
             return [None] * (count if self._top is None else 2 * self._top)
         if self._top is None:
             return list(found)
         order = sorted(range(count), key=lambda k: -found[k])[: self._top]
-        return [value for k in order for value in (self.labels[k], found[k])]
+        return [value for k in order for value in (self._labels[k], found[k])]
 
 
 def check_suffix(path: Path) -> None:
@@ -96,10 +96,5 @@ def _write_parquet(path: Path, rows: Iterable[Row], columns: Columns) -> None:
         [(name, pa.float32() if name in numbers else pa.string()) for name in columns.names]
     )
     with pq.ParquetWriter(path, schema) as writer:
-        for block in _blocks(map(columns.of, rows)):
+        for block in batched(map(columns.of, rows), ROW_GROUP):
             writer.write_table(pa.Table.from_pylist(block, schema))
-
-
-def _blocks(values: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while block := list(islice(values, ROW_GROUP)):
-        yield block
