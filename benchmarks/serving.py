@@ -17,21 +17,22 @@ Prints Markdown tables.
 """
 
 import argparse
+import asyncio
 import base64
 import http.client
 import json
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 from clone import ROOT, environment
@@ -41,12 +42,13 @@ CLIENTS = 16
 WARM, CALLS = 20, 100
 TURN = 10.0  # seconds of 16 clients on one server
 PROBES = 10  # in a second
-WORKERS = 128  # requests of the overload that may be on their way at once
+MOST_CONNECTIONS = 128  # of the overload
 TIMEOUT = 30.0
 HEAD = (
     b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
+PROBE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 IN_PROCESS = """
 import sys, time
 import thaw
@@ -122,44 +124,22 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-class Client:
-    """Sends requests on one connection; takes less of the cores than http.client does."""
+def status_of(answer: bytes) -> int:
+    """The status of an HTTP answer, 0 while bytes of it are missing."""
+    head, _, body = answer.lower().partition(b"\r\n\r\n")
+    length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
+    return int(head[9:12]) if length and len(body) >= int(length) else 0
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._socket: socket.socket | None = None
 
-    def post(self, body: bytes) -> tuple[int, float]:
-        """Status and seconds of a request; status 0 if it was lost."""
-        start = perf_counter()
-        try:
-            if self._socket is None:
-                self._socket = socket.create_connection(("127.0.0.1", self._port), TIMEOUT)
-            self._socket.sendall(HEAD % len(body) + body)
-            return self._status(), perf_counter() - start
-        except (OSError, ValueError):
-            self._socket = None
-            return 0, perf_counter() - start
-
-    def _status(self) -> int:
-        assert self._socket
-        received = b""
-        while (end := received.find(b"\r\n\r\n")) < 0:
-            received += self._received()
-        head = received[:end].lower()
-        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-        while len(received) < end + 4 + length:
-            received += self._received()
-        if b"connection: close" in head:
-            self._socket.close()
-            self._socket = None
-        return int(head.split(None, 2)[1])
-
-    def _received(self) -> bytes:
-        assert self._socket
-        if not (found := self._socket.recv(65536)):
-            raise OSError("closed")
-        return found
+def post(connection: socket.socket, body: bytes) -> float:
+    """Seconds of a request; http.client takes longer itself."""
+    start, answer = perf_counter(), b""
+    connection.sendall(HEAD % len(body) + body)
+    while not (status := status_of(answer)):
+        answer += connection.recv(65536)
+    seconds = perf_counter() - start
+    assert status == 200, answer
+    return seconds
 
 
 def one_client(servers: list[Server], bodies: list[bytes], rounds: int) -> dict[str, list[float]]:
@@ -167,61 +147,114 @@ def one_client(servers: list[Server], bodies: list[bytes], rounds: int) -> dict[
     times: dict[str, list[float]] = {server.name: [] for server in servers}
     for _ in range(rounds):
         for server in servers:
-            client = Client(server.port)
-            answers = [client.post(bodies[k % len(bodies)]) for k in range(WARM + CALLS)]
-            assert {status for status, _ in answers} == {200}
-            times[server.name] += [seconds for _, seconds in answers[WARM:]]
+            with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
+                taken = [post(client, body) for body in islice(cycle(bodies), WARM + CALLS)]
+            times[server.name] += taken[WARM:]
     return times
 
 
-def many_clients(server: Server, bodies: list[bytes]) -> float:
+class Connection(asyncio.Protocol):
+    """Sends requests one after the other; takes little of the cores that the servers need.
+
+    answered: called with the connection, a status, 0 for a lost request, and its seconds.
+    """
+
+    def __init__(self, answered: Callable[["Connection", int, float], None]) -> None:
+        self._answered = answered
+        self._received, self._asked = b"", 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def post(self, body: bytes) -> None:
+        """Send a request."""
+        self._received, self._asked = b"", perf_counter()
+        self._transport.write(HEAD % len(body) + body)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of an answer."""
+        self._received += data
+        if status := status_of(self._received):
+            self._finish(status)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Count the request that is on its way as lost."""
+        if self._asked:
+            self._finish(0)
+
+    def _finish(self, status: int) -> None:
+        seconds, self._asked = perf_counter() - self._asked, 0.0
+        self._answered(self, status, seconds)
+
+
+async def connections(
+    server: Server, count: int, answered: Callable[[Connection, int, float], None]
+) -> list[Connection]:
+    """So many connections to a server."""
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Connection(answered), "127.0.0.1", server.port)
+        for _ in range(count)
+    ]
+    return [connection for _, connection in made]
+
+
+async def many_clients(server: Server, bodies: list[bytes]) -> float:
     """Requests in a second."""
-    end = perf_counter() + TURN
+    end, left = perf_counter() + TURN, cycle(bodies)
+    count, ended = 0, asyncio.Event()
 
-    def run(number: int) -> int:
-        client, count = Client(server.port), 0
-        while perf_counter() < end:
-            status, _ = client.post(bodies[(number + CLIENTS * count) % len(bodies)])
-            count += status == 200
-        return count
+    def answered(connection: Connection, status: int, _: float) -> None:
+        nonlocal count
+        count += status == 200
+        if perf_counter() < end:
+            connection.post(next(left))
+        else:
+            ended.set()
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        return sum(pool.map(run, range(CLIENTS))) / TURN
+    for connection in await connections(server, CLIENTS, answered):
+        connection.post(next(left))
+    await ended.wait()
+    return count / TURN
 
 
-def overload(server: Server, bodies: list[bytes], rate: float, seconds: float) -> None:
+async def overload(server: Server, bodies: list[bytes], rate: float, seconds: float) -> None:
     """Send `rate` requests in a second whatever comes back, and print what does."""
-    start, local = perf_counter(), threading.local()
-    probes: list[float] = []
+    answers: list[tuple[int, float]] = []
 
-    def run(number: int) -> tuple[int, float]:
-        if not hasattr(local, "client"):
-            local.client = Client(server.port)
-        time.sleep(max(0.0, start + number / rate - perf_counter()))
-        return local.client.post(bodies[number % len(bodies)])
+    def answered(connection: Connection, status: int, taken: float) -> None:
+        answers.append((status, taken))
+        idle.append(connection)
 
-    def probe() -> None:
-        while perf_counter() < start + seconds:
-            connection, asked = server.client(), perf_counter()
-            connection.request("GET", "/health/live")
-            assert connection.getresponse().status == 200
-            probes.append(perf_counter() - asked)
-            connection.close()
-            time.sleep(1 / PROBES)
-
-    prober = threading.Thread(target=probe)
-    prober.start()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        answers = list(pool.map(run, range(int(rate * seconds))))
-    prober.join()
-    taken = perf_counter() - start
+    idle = await connections(server, MOST_CONNECTIONS, answered)
+    probing = asyncio.create_task(probes(server, seconds))
+    start, sent = perf_counter(), 0
+    while (now := perf_counter() - start) < seconds:
+        while sent < now * rate and idle:
+            idle.pop().post(bodies[sent % len(bodies)])
+            sent += 1
+        await asyncio.sleep(max(0.001, start + (sent + 1) / rate - perf_counter()))
+    await asyncio.sleep(TIMEOUT / 10)
     given, refused = ([s for status, s in answers if status == k] for k in (200, 503))
-    lost = len(answers) - len(given) - len(refused)
-    print(f"\n| {rate:.0f} requests a second for {taken:.0f} s | |\n|---|---|")
-    print(f"| answered in a second | {len(given) / taken:.0f} |")
+    print(f"\n| {sent / seconds:.0f} requests a second for {seconds:.0f} s | |\n|---|---|")
+    print(f"| answered in a second, of the peak | {len(given) / seconds / (rate / 2):.2f} |")
     print(f"| refused, p99 in ms | {len(refused)}, {1e3 * np.percentile(refused or [0], 99):.0f} |")
-    print(f"| neither | {lost} |")
-    print(f"| live probe, p99 in ms | {1e3 * np.percentile(probes, 99):.0f} |", flush=True)
+    print(f"| neither | {sent - len(given) - len(refused)} |")
+    print(f"| live probe, p99 in ms | {1e3 * np.percentile(await probing, 99):.0f} |", flush=True)
+
+
+async def probes(server: Server, seconds: float) -> list[float]:
+    """Seconds of each live probe, on a connection of its own."""
+    end, found = perf_counter() + seconds, []
+    while (asked := perf_counter()) < end:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(PROBE)
+        assert b" 200 " in (await reader.read())[:16]
+        writer.close()
+        found.append(perf_counter() - asked)
+        await asyncio.sleep(1 / PROBES)
+    return found
 
 
 def main() -> None:
@@ -274,13 +307,13 @@ def measure(folder: Path, paths: list[Path], rounds: int, seconds: float) -> Non
         rates["`thaw.load`, without a server"] = []
         for _ in range(rounds):
             for server in servers:
-                rates[server.name].append(many_clients(server, bodies))
+                rates[server.name].append(asyncio.run(many_clients(server, bodies)))
             rates["`thaw.load`, without a server"] += ask(str(TURN))
         print(f"\n| {CLIENTS} clients | answers in a second, median | ratio |\n|---|---|---|")
         peak = median(rates[thaw.name])
         for name, found in rates.items():
             print(f"| {name} | {median(found):.0f} | {median(found) / peak:.2f} |", flush=True)
-        overload(thaw, bodies, 2 * peak, seconds)
+        asyncio.run(overload(thaw, bodies, 2 * peak, seconds))
         assert bare.stdin
         bare.stdin.close()
 

@@ -43,10 +43,15 @@ def test_a_full_server_refuses_at_once_and_answers_its_probes(bundle, tmp_path):
             refused = server.post(**red())
             assert refused.status_code == 503 and refused.json()["error"]["code"] == "busy"
             assert refused.headers["Retry-After"] == "1"
+            assert len(refused.headers["X-Request-ID"]) == 32
+            assert refused.headers["X-Content-Type-Options"] == "nosniff"
             for path in ("/health/live", "/health/ready", "/metrics", "/"):
                 assert server.get(path).status_code == 200
             assert time.monotonic() - started < 1
         assert not any(response.done() for response in accepted)
+        counted = 'thaw_requests_total{code="busy",method="POST",route="/predict",status="503"} 5.0'
+        assert counted in server.get("/metrics").text
+        assert sum(line.get("code") == "busy" for line in server.lines()) == 5
         assert [response.result().status_code for response in accepted] == [200, 200]
         assert server.post(**red()).status_code == 200
 

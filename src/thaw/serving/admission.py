@@ -20,11 +20,17 @@ class Admission:
     """
 
     def __init__(self, slots: int, queue: int, max_wait: float) -> None:
+        self._size = slots + queue
         self._slots = BoundedSemaphore(slots)
-        self._places = BoundedSemaphore(slots + queue)
+        self._places = BoundedSemaphore(self._size)
         self._max_wait = max_wait
         self._lock = Lock()
         self.waiting = self.running = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all slots and the queue are taken."""
+        return self.running + self.waiting >= self._size
 
     @contextmanager
     def slot(self) -> Iterator[float]:
@@ -33,7 +39,7 @@ class Admission:
         Raises ApiError, at once if the queue is full, and after `max_wait` if no slot was free.
         """
         if not self._places.acquire(blocking=False):
-            raise _busy("the queue is full")
+            raise queue_full()
         try:
             started = time.monotonic()
             self._count(waiting=1)
@@ -54,6 +60,11 @@ class Admission:
         with self._lock:
             self.waiting += waiting
             self.running += running
+
+
+def queue_full() -> ApiError:
+    """The refusal of a request that would have to wait behind a full queue."""
+    return _busy("the queue is full")
 
 
 def _busy(found: str) -> ApiError:

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 from thaw.serving import form, predict_routes, state_routes
 from thaw.serving.admission import Admission
 from thaw.serving.errors import CODES, ApiError, api_error
+from thaw.serving.load_shedding import shed_load
 from thaw.serving.metrics import Metrics
 from thaw.serving.observability import log_defect, observe
 from thaw.serving.published import LiveBundle
@@ -49,6 +50,7 @@ def create_app(
     app.register_error_handler(ApiError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_defect)
+    shed_load(app)
     return app
 
 

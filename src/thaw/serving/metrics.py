@@ -48,11 +48,11 @@ class Metrics:
             gauge.set_function(partial(getattr, admission, name))
 
     def request(
-        self, route: str | None, method: str, status: int, code: str, seconds: float
+        self, route: str | None, method: str, status: int, code: str | None, seconds: float
     ) -> None:
-        """Count a request. route: the rule, None without; code: that of an error, or empty."""
+        """Count a request. route: the rule, None without; code: that of an error."""
         method = method if method in METHODS else OTHER
-        self._requests.labels(route or OTHER, method, status, code).inc()
+        self._requests.labels(route or OTHER, method, status, code or "").inc()
         self._seconds.labels(route or OTHER).observe(seconds)
 
     def queued(self, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
-from thaw.serving.service import service
+from thaw.serving.service import Service, service
 
 LOG = logging.getLogger("thaw.serving")
 REQUEST_ID = "X-Request-ID"
@@ -50,26 +50,38 @@ def log_defect(error: Exception) -> None:
     LOG.error("defect", exc_info=error, extra={FIELDS: {"request_id": g.get("request_id")}})
 
 
+def request_id(given: str) -> str:
+    """The id of a request: the one that a proxy gave, if it is one, or a new one."""
+    return given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def record(service: Service, started: float, **fields: Any) -> None:
+    """Count and log a request that has been answered.
+
+    started: by `time.perf_counter`. fields: of the log's line; route, method, status and code are
+    counted.
+    """
+    seconds = time.perf_counter() - started
+    counted = {key: fields[key] for key in ("route", "method", "status", "code")}
+    service.metrics.request(seconds=seconds, **counted)
+    log("request", ms=round(seconds * 1e3, 3), **fields)
+
+
 def _begin() -> None:
     g.started = time.perf_counter()
-    given = request.headers.get(REQUEST_ID, "")
-    g.request_id = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = request_id(request.headers.get(REQUEST_ID, ""))
 
 
 def _end(response: Response) -> Response:
-    seconds = time.perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule else None
-    code = g.get("code", "")
-    service().metrics.request(route, request.method, response.status_code, code, seconds)
     response.headers[REQUEST_ID] = g.request_id
-    log(
-        "request",
+    record(
+        service(),
+        g.started,
         request_id=g.request_id,
         method=request.method[:16],
-        route=route,  # not the path, which may name a person
+        route=request.url_rule.rule if request.url_rule else None,  # the path may name a person
         status=response.status_code,
-        code=code or None,
-        ms=round(seconds * 1e3, 3),
+        code=g.get("code"),
         bytes_in=request.content_length or 0,
         bytes_out=response.content_length,
         images=g.get("images"),
