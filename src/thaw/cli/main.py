@@ -9,6 +9,7 @@ from thaw.cli.bundle import app as bundle
 from thaw.cli.compare import compare
 from thaw.cli.keras_model import keras_model
 from thaw.cli.label import label
+from thaw.cli.page import page
 from thaw.cli.predict import predict
 from thaw.cli.project import project_root
 from thaw.cli.publish import publish
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="Turn labelled images into an evaluated, explained classifier, reproducibly. "
     "`dvc repro` runs the pipeline; this command configures it and verifies its results.",
 )
-PATHS_FROM_HERE = ("predict", "label", "bundle", "serve", "publish")  # they are given files
+PATHS_FROM_HERE = ("predict", "label", "bundle", "serve", "page", "publish")  # they are given files
 
 
 @app.callback()
@@ -43,6 +44,7 @@ app.command("keras")(keras_model)
 app.command()(predict)
 app.command()(label)
 app.command()(serve)
+app.command()(page)
 app.command()(publish)
 app.command()(verify)
 app.add_typer(bundle, name="bundle")

@@ -1,0 +1,1 @@
+"""The page in the browser: only other packages compute, this one shows."""

@@ -1,0 +1,8 @@
+"""The tab about."""
+
+import streamlit as st
+
+
+def show() -> None:
+    """Show it."""
+    st.write("about")

@@ -1,0 +1,8 @@
+"""The tab errors."""
+
+import streamlit as st
+
+
+def show() -> None:
+    """Show it."""
+    st.write("errors")

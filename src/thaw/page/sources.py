@@ -1,0 +1,61 @@
+"""What the page shows: a bundle, and the repository in which the page was started.
+
+Both are shared by all visitors, and read again when they change on disk.
+"""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from thaw.errors import ThawError
+from thaw.page.texts import frame
+from thaw.paths import BUNDLE, LOCK, PUBLISHED
+from thaw.serving.published import LiveBundle, Loaded
+
+MANIFEST = "manifest.json"
+
+
+def bundle() -> Loaded:
+    """The bundle that answers. If there is none, says how to make one, and ends the tab."""
+    address = sys.argv[1] if len(sys.argv) > 1 else str(BUNDLE)  # AppTest gives none
+    try:
+        return _live(address, _state(Path(address) / MANIFEST)).current()
+    except ThawError as error:
+        st.info(frame.NO_BUNDLE.format(reason=error))
+        st.stop()
+
+
+def repository() -> Path:
+    """The root of the repository. Where there is none, says so, and ends the tab."""
+    if not Path("dvc.yaml").exists():
+        st.info(frame.NO_REPOSITORY)
+        st.stop()
+    return Path.cwd()
+
+
+def result(path: Path) -> Path:
+    """A file of the repository that a stage writes. If it is missing, says so, and ends the tab."""
+    if not (found := repository() / path).exists():
+        st.info(frame.NO_RESULT.format(path=path))
+        st.stop()
+    return found
+
+
+def result_state() -> tuple[int, ...]:
+    """What changes whenever the pipeline has run; a key for caches of what it wrote."""
+    return _state(repository() / LOCK)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _live(address: str, _of: tuple[int, ...]) -> LiveBundle:
+    return LiveBundle(address, PUBLISHED)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes with a file; nothing if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
