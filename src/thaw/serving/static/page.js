@@ -61,7 +61,15 @@ function failure(message) {
   return article;
 }
 
-async function classify(file) {
+function named(article, name) {
+  const line = document.createElement("p");
+  line.className = "hint file";
+  line.textContent = name;
+  article.prepend(line);
+  return article;
+}
+
+async function answers(file) {
   const body = new FormData();
   if (file) body.append("images", file);
   try {
@@ -79,6 +87,9 @@ form.addEventListener("submit", async (event) => {
   button.disabled = true;
   results.replaceChildren();
   const files = chosen();
-  for (const file of files.length ? files : [null]) results.append(...(await classify(file)));
+  if (!files.length) results.append(...(await answers()));
+  for (const file of files) {
+    results.append(...(await answers(file)).map((article) => named(article, file.name)));
+  }
   button.disabled = false;
 });
