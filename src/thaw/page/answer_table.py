@@ -40,7 +40,7 @@ def show_table(loaded: Loaded, images: list[Chosen], answers: list[Answer], size
     _show_rows(loaded, images, answers, size)
     st.download_button(
         texts.DOWNLOAD.format(count=len(images)),
-        _csv(loaded, images, answers),
+        csv_of(loaded.predictor.labels, images, answers),
         texts.CSV_NAME,
         "text/csv",
         key="download",
@@ -112,11 +112,11 @@ def _thumbnails(images: Sequence[Chosen], answers: Sequence[Answer]) -> dict[str
     return st.session_state[THUMBNAILS]
 
 
-def _csv(loaded: Loaded, images: Sequence[Chosen], answers: Sequence[Answer]) -> str:
+def csv_of(labels: list[str], images: Sequence[Chosen], answers: Sequence[Answer]) -> str:
     """What `thaw predict -o` writes of the same images."""
     stream = io.StringIO()
     rows = (row_of(image.name, found) for image, found in zip(images, answers, strict=True))
-    write_csv(stream, rows, Columns(loaded.predictor.labels))
+    write_csv(stream, rows, Columns(labels))
     return stream.getvalue()
 
 

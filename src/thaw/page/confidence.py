@@ -47,7 +47,7 @@ def _meaning(loaded: Loaded, confidence: float) -> str:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _known_answers(bundle: str, _of: tuple[int, ...], _loaded: Loaded) -> "KnownAnswers":
+def _known_answers(bundle: str, state: tuple[int, ...], _loaded: Loaded) -> "KnownAnswers":
     # Imported here because a page with only a bundle has not the packages that it needs.
     from thaw.evaluate.confidence import read_known_answers
 

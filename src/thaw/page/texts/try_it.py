@@ -19,7 +19,7 @@ EXAMPLE = "Example photograph"
 ATTRIBUTION = (
     "Photographs: Oxford-IIIT Pet Dataset (O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: "
     "*Cats and Dogs*, CVPR 2012), CC BY-SA 4.0; the copyright of each image remains with its "
-    "owner. No bundle was trained on them."
+    "owner."
 )
 
 SIZE = "Input size, pixels"
