@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import thaw
 import thaw.bundle
+from thaw.bundle_zip import pack
 from thaw.evaluate.predictions import Predictions, write_predictions
 from thaw.files import write_json
 from thaw.page import answers as answers_module
@@ -173,6 +174,15 @@ def test_a_swapped_bundle_answers_anew(page):
     assert bundles == {thaw.bundle.bundle_sha256(thaw.load(BUNDLE).manifest)}
 
 
+def test_a_bundle_as_a_zip_is_taken_up_too(folder, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["app.py", "bundle.zip"])
+    pack(BUNDLE, None, Path("bundle.zip"))
+    page = upload(start(), ("red.png", png(RED)))
+    assert "<h3>red</h3>" in shown(page)
+    pack(write_colours(folder / "other", unknown={"limit": -1}), None, Path("bundle.zip"))
+    assert f"<h3>{texts.UNKNOWN}</h3>" in shown(page.run())
+
+
 def test_a_swap_is_seen_by_a_click_on_the_heat_map_too(page):
     upload(page, ("red.png", png(RED)))
     write_colours(BUNDLE, unknown={"limit": -1})
@@ -193,6 +203,8 @@ def test_images_that_are_taken_away_are_forgotten(page):
     upload(page, ("red.png", png(RED)))
     upload(page, ("blue.png", png(BLUE)))
     assert [found.label for found in page.session_state["answers"].values()] == ["blue"]
+    upload(page)
+    assert not page.session_state["answers"]
 
 
 def test_answers_are_bounded(page, monkeypatch):

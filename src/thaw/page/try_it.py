@@ -20,9 +20,9 @@ def show() -> None:
     st.markdown(texts.CLASSES.format(classes=plain(listing(predictor.labels))))
     images = choose()
     size = _input_size(predictor.image_size)
+    answers = answer(loaded, images, size)
     if not images:
         return
-    answers = answer(loaded, images, size)
     if len(images) > 1:
         show_table(loaded, images, answers, size)
     elif isinstance(found := answers[0], ThawError):

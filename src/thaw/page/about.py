@@ -1,4 +1,4 @@
-"""The tab About: texts beside this module, which the documentation includes as well."""
+"""The tab About: the texts of the folder about, which the documentation includes as well."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from thaw.page import sources
 from thaw.page.texts import about as texts
 from thaw.paths import EVAL_METRICS, METRICS
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).with_suffix("")
 INGEST_METRICS = METRICS / "ingest.json"
 
 
