@@ -63,14 +63,12 @@ class Running:
 
 
 @contextmanager
-def running(command, folder):
+def running(command, folder, program=sys.executable, environment=None):
     """Run a command that serves, until the end of the block."""
     log = folder / "log.jsonl"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = environment or os.environ | {"PYTHONPATH": str(ROOT / "src")}
     with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment, stderr=stream
-        )
+        process = subprocess.Popen([program, *command], cwd=folder, env=environment, stderr=stream)
     try:
         yield Running(_address(process, log), process, log)
     finally:
@@ -83,6 +81,13 @@ def serving(bundle, folder, **settings):
     """Serve a bundle with these settings, until the end of the block."""
     with running(["-c", PROGRAM, str(bundle), json.dumps(settings)], folder) as server:
         yield server
+
+
+def free_port():
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _address(process, log):
