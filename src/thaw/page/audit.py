@@ -22,7 +22,7 @@ from thaw.page.texts import data as texts
 from thaw.params import load
 from thaw.paths import AUDIT, IMAGES
 
-CARD_WIDTH = 240  # pixels
+CARD_WIDTH, IMAGE_WIDTH = 256, 222  # pixels
 RELABEL = "relabel"
 
 
@@ -56,7 +56,7 @@ def show() -> None:
         for row in chosen.to_dict("records"):
             with st.container(border=True, width=CARD_WIDTH, key=f"audit-card-{row['name']}"):
                 alt = texts.PICTURED.format(name=row["name"], label=row["label"])
-                show_image(small[row["name"]], "", alt)
+                show_image(small[row["name"]], "", alt, IMAGE_WIDTH)
                 _decide(row, classes)
 
 

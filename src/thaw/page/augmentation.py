@@ -26,10 +26,10 @@ def show(split: pd.DataFrame) -> None:
     train = split[split["split"] == "train"]
     classes = sorted(set(train["label"]))
     st.markdown(texts.AUGMENT_IS)
-    left, right = st.columns([2, 3], gap="large")
-    with left, st.container(key="augment-settings"):
+    left, right = st.columns([3, 2], gap="large")
+    with right, st.container(key="augment-settings"):
         after = _settings(params.augment, classes)
-    with right:
+    with left:
         row = _choose_image(train, classes)
         most = bounds(Params, "seed")[1]
         seed = _number(texts.SEED, most, params.seed, "augment-seed", texts.SEED_HELP)

@@ -112,7 +112,7 @@ def _show_heatmaps(test: Predictions, places: dict[int, DeltaGenerator]) -> None
         with place:
             if isinstance(image, np.ndarray):
                 alt = texts.OVERLAY.format(name=name, answer=answer)
-                show_image(image, texts.HEATMAP.format(answer=plain(answer)), alt)
+                show_image(image, "", alt)
             else:
                 st.caption(texts.NO_HEATMAP.format(reason=plain(str(image))))
 

@@ -23,7 +23,6 @@ MISTAKES = "mistakes"
 CARD = "**{answer}** {confidence:.1f} %, is {truth}  \n{name}"
 PICTURED = "Test image {name}: it shows {truth}, and the answer is {answer}"
 OVERLAY = "What speaks for {answer} in {name}, as a heatmap on the image"
-HEATMAP = "What speaks for {answer}"
 HEATMAPS = "The heatmaps are Grad-CAM: the brighter, the more a place speaks for the answer."
 OTHER_BUNDLE = """
 The heatmaps are from another bundle than the answers: `outputs/predictions.csv` is from bundle
