@@ -61,7 +61,7 @@ def show() -> None:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _audit(of: tuple[int, ...]) -> pd.DataFrame:
+def _audit(state: tuple[int, ...]) -> pd.DataFrame:
     return read_audit(AUDIT)
 
 

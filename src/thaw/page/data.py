@@ -41,7 +41,7 @@ def _split() -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _read_split(of: tuple[int, ...]) -> pd.DataFrame:
+def _read_split(state: tuple[int, ...]) -> pd.DataFrame:
     return read_csv(SPLIT, SPLIT_COLUMNS)
 
 
@@ -118,7 +118,7 @@ def _show_left_out() -> None:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _left_out(of: tuple[int, ...]) -> pd.DataFrame:
+def _left_out(state: tuple[int, ...]) -> pd.DataFrame:
     return read_left_out(INVENTORY)
 
 
@@ -139,5 +139,5 @@ def _show_near_duplicates() -> None:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _near_duplicates(of: tuple[int, ...]) -> list[pd.DataFrame]:
-    return near_duplicates(_read_split(of))
+def _near_duplicates(state: tuple[int, ...]) -> list[pd.DataFrame]:
+    return near_duplicates(_read_split(state))

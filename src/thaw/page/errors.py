@@ -44,7 +44,7 @@ def show() -> None:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _test_predictions(of: tuple[int, ...]) -> Predictions:
+def _test_predictions(state: tuple[int, ...]) -> Predictions:
     return read_predictions(PREDICTIONS).subset("test")
 
 
@@ -118,7 +118,7 @@ def _show_heatmaps(test: Predictions, places: dict[int, DeltaGenerator]) -> None
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def _stored_overlays(of: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _stored_overlays(state: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Overlays of the answers to the images that the pipeline explained, by name."""
     predictions, images, heatmaps = read_explained(sources.result(EXPLAIN))
     rows = zip(predictions.names, images, heatmaps, predictions.predicted, strict=True)
@@ -138,7 +138,7 @@ def _asked_overlays(asked: dict[str, str]) -> dict[str, np.ndarray | str]:
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _bundle_overlays(
-    asked: tuple[tuple[str, str], ...], sha256: str, of: tuple[int, ...], _predictor: Predictor
+    asked: tuple[tuple[str, str], ...], sha256: str, state: tuple[int, ...], _predictor: Predictor
 ) -> dict[str, np.ndarray | str]:
     files = encoded({name for name, _ in asked})
     predictions = _predictor.each(files[name] for name, _ in asked)

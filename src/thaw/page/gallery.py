@@ -54,7 +54,7 @@ def thumbnails(names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _thumbnails(names: tuple[str, ...], of: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _thumbnails(names: tuple[str, ...], state: tuple[int, ...]) -> dict[str, np.ndarray]:
     return {name: thumbnail(data, SIDE) for name, data in encoded(set(names)).items()}
 
 

@@ -48,7 +48,8 @@ def result_state() -> tuple[int, ...]:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _live(address: str, _of: tuple[int, ...]) -> LiveBundle:
+def _live(address: str, state: tuple[int, ...]) -> LiveBundle:
+    """state: part of the key; Streamlit leaves out what is called with an underscore."""
     return LiveBundle(address, PUBLISHED)
 
 
