@@ -268,3 +268,18 @@ def test_before_the_pipeline_has_run_each_part_says_so(repository, part):
 def test_outside_a_repository_it_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "outside one" in said(open_part(texts.IMAGES))
+
+
+def test_a_number_beyond_a_smaller_class_starts_again(repository):
+    table = pd.read_csv(SPLIT)
+    train = table[table["split"] == "train"]
+    few = train[train["label"] == "green"].index[2:]
+    table.drop(few).to_csv(SPLIT, index=False)
+    LOCK.write_text("another")
+    page = open_part(texts.AUGMENTATION)
+    page.number_input(key="augment-image").set_value(5)
+    page = checked(page.run())
+    page.selectbox(key="augment-class").set_value("green")
+    page = checked(page.run())
+    assert page.number_input(key="augment-image").value in (1, 2)
+    assert "green" in captions(page)[0]

@@ -87,7 +87,6 @@ def _show_table() -> None:
             "text/csv",
             key="audit-download",
             on_click="ignore",
-            type="primary",
         )
         st.markdown(texts.DECIDED.format(**counts))
         if file is not None:

@@ -94,7 +94,7 @@ TRAINED = {
     2: "With these settings training takes views 1 to {count:,}.",
 }
 UNCHANGED = "These are the settings of `params.yaml`. Change one, and its lines stand here."
-LINES = "In `params.yaml`, the section `augment` gets these lines in place of its own:"
+LINES = "In `params.yaml`, put these in place of the lines of the same name in `augment`:"
 COMMAND = "Or try them as an experiment, with `params.yaml` as it is until you apply it:"
 NO_COMMAND = "A name of a class here cannot stand in the command `dvc exp run -S`; use the lines."
 
