@@ -124,7 +124,7 @@ def test_nothing_left_out_and_no_near_duplicates_are_said_so(repository):
 
 def test_near_duplicates_stand_side_by_side(repository):
     page = open_part(texts.NEAR)
-    assert "1 groups" in said(page) and "2 images like" in said(page)
+    assert "there are 1, with 2 images" in said(page) and "2 images like" in said(page)
     assert len(captions(page)) == 2 and "near" in "".join(captions(page))
 
 

@@ -46,8 +46,8 @@ MEANINGS = {
 }
 
 NEAR_IS = """
-{groups:,} groups of images that look almost the same, {images:,} images in all. They are kept, and
-each group stays in one split: else a test image would be known from training.
+Images that look almost the same form a group: there are {groups:,}, with {images:,} images. All are
+kept, and each group stays in one split: else a test image would be known from training.
 """
 NO_NEAR = "No two images look almost the same, so there is nothing to keep together."
 GROUPS = "groups"
