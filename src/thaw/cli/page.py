@@ -43,6 +43,7 @@ def page(bundle: Bundle = None, host: Host = "127.0.0.1", port: Port = 8501) -> 
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "global.disableWidgetStateDuplicationWarning": "true",  # a button sets sliders back
         "theme.base": FOLDER / "theme.toml",
     }
     if bundle is not None and "://" not in bundle:

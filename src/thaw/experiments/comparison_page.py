@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from thaw.data.tables import read_rows
-from thaw.evaluate.gallery import thumbnail
+from thaw.evaluate.gallery import PIXELS
 from thaw.evaluate.html_page import data_uri, jpeg_uri, table
 from thaw.evaluate.html_page import write_page as write_html
 from thaw.evaluate.predictions import Predictions
@@ -22,6 +22,7 @@ from thaw.experiments.compare import (
 )
 from thaw.experiments.comparison_plots import draw_intervals, draw_setting, shared_ranges
 from thaw.experiments.experiment import Experiment
+from thaw.images import thumbnail
 from thaw.paths import IMAGES
 
 MOST_DRAWN = 12  # settings; a table of more is readable, pictures are not
@@ -193,7 +194,7 @@ def _answer(found: Predictions, index: int) -> tuple[str, float]:
 def _thumbnails(experiment: Experiment, names: set[str]) -> dict[str, str]:
     """The images as JPEG in data URIs, by name."""
     rows = read_rows(experiment.cached(IMAGES), ["name", "bytes"], names)
-    return {row["name"]: jpeg_uri(thumbnail(row["bytes"])) for row in rows}
+    return {row["name"]: jpeg_uri(thumbnail(row["bytes"], PIXELS)) for row in rows}
 
 
 def _drawings(comparison: Comparison) -> str:
