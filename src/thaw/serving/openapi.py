@@ -90,12 +90,22 @@ def _token_paths() -> Schema:
     named: Schema = {"parameters": [job], **token}
     jobs = _object({"jobs": {"type": "array", "items": _ref("Job")}})
     listed = _operation("jobs", "Jobs, the newest first.", {JSON: jobs}, (401,), **token)
+    values: Schema = {"type": "array", "items": {}, "minItems": 1}
+    asked = {
+        "params": {"type": "object", "description": "Instead of those of params.yaml."},
+        "sweep": {
+            "type": "object",
+            "additionalProperties": values,
+            "description": "Values of params: every combination is an experiment, as `thaw sweep` "
+            "runs it. Nothing is published.",
+        },
+    }
     train = _operation(
         "train",
-        "Start a training with params instead of those of params.yaml; Location is the job's path.",
+        "Start a training, or a sweep; Location is the job's path.",
         state,
         (400, 401, 409, 415),
-        requestBody=_body({JSON: _object({}, {"params": {"type": "object"}})}),
+        requestBody=_body({JSON: _object({}, asked)}),
         **token,
     )
     feedback = _operation(
