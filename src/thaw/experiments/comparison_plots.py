@@ -39,7 +39,7 @@ def draw_intervals(comparison: Comparison) -> bytes:
         left.set(title=f"Accuracy ({comparison.images})", ylim=(len(names) - 0.5, -0.5))
         left.set_yticks(rows, [drawable(name) for name in names])
         right.set(title=f"Difference to {drawable(names[0])}; orange: shown")
-        return _svg(figure)
+        return as_svg(figure)
 
 
 def _interval(axes: Axes, row: int, values: tuple[float, float, float], colour: str) -> None:
@@ -61,15 +61,39 @@ def shared_ranges(curves: Iterable[pd.DataFrame]) -> Ranges:
 
 def draw_setting(setting: Setting, images: str, ranges: Ranges) -> bytes:
     """Learning curves of all runs of a setting, and their confusion matrix."""
-    found = [predictions(run, images) for run in setting.runs]
-    with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(found[0].labels)}):
+    with matplotlib.rc_context(STYLE | SVG | {"font.family": _fonts(setting, images)}):
         figure = Figure(figsize=(12, 3.1), layout="constrained")
         *curves, confusion = figure.subplots(1, 3)
         for axes, measure in zip(curves, MEASURES, strict=True):
             _draw_curves(axes, setting, measure, ranges[measure])
-        draw_confusion(confusion, _joined(found))
-        confusion.set_title(f"Confusion matrix ({images})")
-        return _svg(figure)
+        _draw_confusion(confusion, setting, images)
+        return as_svg(figure)
+
+
+def draw_learning_curves(setting: Setting, ranges: Ranges) -> bytes:
+    """Learning curves of all runs of a setting."""
+    with matplotlib.rc_context(STYLE | SVG):
+        figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+        for axes, measure in zip(figure.subplots(1, 2), MEASURES, strict=True):
+            _draw_curves(axes, setting, measure, ranges[measure])
+        return as_svg(figure)
+
+
+def draw_setting_confusion(setting: Setting, images: str) -> bytes:
+    """The confusion matrix of all runs of a setting."""
+    with matplotlib.rc_context(STYLE | SVG | {"font.family": _fonts(setting, images)}):
+        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+        _draw_confusion(figure.subplots(), setting, images)
+        return as_svg(figure)
+
+
+def _fonts(setting: Setting, images: str) -> list[str]:
+    return fonts_for(predictions(setting.runs[0], images).labels)
+
+
+def _draw_confusion(axes: Axes, setting: Setting, images: str) -> None:
+    draw_confusion(axes, _joined([predictions(run, images) for run in setting.runs]))
+    axes.set_title(f"Confusion matrix ({images})")
 
 
 def _draw_curves(axes: Axes, setting: Setting, measure: str, limits: tuple[float, float]) -> None:
@@ -99,7 +123,8 @@ def _joined(found: list[Predictions]) -> Predictions:
     )
 
 
-def _svg(figure: Figure) -> bytes:
+def as_svg(figure: Figure) -> bytes:
+    """The figure; the same one gives the same bytes under the settings SVG."""
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()
