@@ -1,7 +1,7 @@
 """Draw what the page of a comparison shows, as SVG."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import matplotlib
 import numpy as np
@@ -23,23 +23,49 @@ MEASURES = ("loss", "accuracy")
 
 def draw_intervals(comparison: Comparison) -> bytes:
     """Accuracy of each setting, and its difference to the first, with their 95 % intervals."""
+    return _draw_rows(comparison, [_draw_accuracies, _draw_differences], 12)
+
+
+def draw_accuracies(comparison: Comparison) -> bytes:
+    """Accuracy of each setting, with its 95 % interval."""
+    return _draw_rows(comparison, [_draw_accuracies], 6.5)
+
+
+def draw_differences(comparison: Comparison) -> bytes:
+    """Difference in accuracy of each setting to the first, with its 95 % interval."""
+    return _draw_rows(comparison, [_draw_differences], 6.5)
+
+
+def _draw_rows(
+    comparison: Comparison, panels: Sequence[Callable[[Axes, Comparison], None]], width: float
+) -> bytes:
+    """Panels side by side, in each a row for each setting. width: inches."""
     names = [setting.label for setting in comparison.settings]
-    rows = range(len(names))
     with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(names)}):
-        figure = Figure(figsize=(12, 1.1 + 0.34 * len(names)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        for row, score in zip(rows, comparison.scores, strict=True):
-            _interval(left, row, (score.accuracy, score.low, score.high), BLUE)
-        for pair in comparison.pairs:
-            if pair.first == 0:
-                values = (-pair.difference, -pair.high, -pair.low)
-                colour = GREY if pair.verdict == UNCLEAR else ORANGE
-                _interval(right, pair.second, values, colour)
-        right.axvline(0, color=GREY, linewidth=1, linestyle=":")
-        left.set(title=f"Accuracy ({comparison.images})", ylim=(len(names) - 0.5, -0.5))
-        left.set_yticks(rows, [drawable(name) for name in names])
-        right.set(title=f"Difference to {drawable(names[0])}; orange: shown")
+        figure = Figure(figsize=(width, 1.1 + 0.34 * len(names)), layout="constrained")
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)
+        for axes, draw in zip(grid.flat, panels, strict=True):
+            draw(axes, comparison)
+        first = grid[0, 0]
+        first.set_yticks(range(len(names)), [drawable(name) for name in names])
+        first.set_ylim(len(names) - 0.5, -0.5)
         return as_svg(figure)
+
+
+def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
+    for row, score in enumerate(comparison.scores):
+        _interval(axes, row, (score.accuracy, score.low, score.high), BLUE)
+    axes.set_title(f"Accuracy ({comparison.images})")
+
+
+def _draw_differences(axes: Axes, comparison: Comparison) -> None:
+    for pair in comparison.pairs:
+        if pair.first == 0:
+            values = (-pair.difference, -pair.high, -pair.low)
+            colour = GREY if pair.verdict == UNCLEAR else ORANGE
+            _interval(axes, pair.second, values, colour)
+    axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
+    axes.set_title(f"Difference to {drawable(comparison.settings[0].label)}; orange: shown")
 
 
 def _interval(axes: Axes, row: int, values: tuple[float, float, float], colour: str) -> None:

@@ -80,14 +80,16 @@ def draw_sweep(path: Path, table: pd.DataFrame, keys: Sequence[str]) -> None:
     many keys the first MOST_KEYS are drawn.
     """
     with matplotlib.rc_context(_style(table, keys)):
-        save(_figure(table, keys), path)
+        figure = _figure(table, keys, MEASURES)
+        figure.suptitle(CAPTION, fontsize=10, x=0.01, ha="left", color=GREY)
+        save(figure, path)
 
 
-def sweep_svg(experiments: Sequence[Experiment]) -> bytes:
-    """The same against each param in which experiments differ, as SVG."""
+def draw_measure(experiments: Sequence[Experiment], measure: str) -> bytes:
+    """The same of one of MEASURES, against the params in which experiments differ, as SVG."""
     table, keys = sweep_table(experiments), varying(experiments)
     with matplotlib.rc_context(_style(table, keys) | SVG):
-        return as_svg(_figure(table, keys))
+        return as_svg(_figure(table, keys, [measure]))
 
 
 def _style(table: pd.DataFrame, keys: Sequence[str]) -> dict[Any, Any]:
@@ -95,19 +97,18 @@ def _style(table: pd.DataFrame, keys: Sequence[str]) -> dict[Any, Any]:
     return STYLE | {"font.family": fonts_for(texts)}
 
 
-def _figure(table: pd.DataFrame, keys: Sequence[str]) -> Figure:
+def _figure(table: pd.DataFrame, keys: Sequence[str], measures: Sequence[str]) -> Figure:
     keys = keys[:MOST_KEYS]
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(12, 4.4 * len(keys)), layout=layout)
-    grid = figure.subplots(len(keys), len(MEASURES), squeeze=False)
+    figure = Figure(figsize=(6 * len(measures), 4.4 * len(keys)), layout=layout)
+    grid = figure.subplots(len(keys), len(measures), squeeze=False)
     for key, panels in zip(keys, grid, strict=True):
         others = [other for other in keys if other != key]
-        for axes, measure in zip(panels, MEASURES, strict=True):
+        for axes, measure in zip(panels, measures, strict=True):
             _draw_measure(axes, table, key, others, measure)
         _draw_parameters(panels, table, key, others)
         if others:
             panels[0].legend(loc="best", fontsize=8)
-    figure.suptitle(CAPTION, fontsize=10, x=0.01, ha="left", color=GREY)
     return figure
 
 

@@ -9,11 +9,16 @@ from thaw.errors import ThawError
 from thaw.experiments.compare import Comparison, compare
 from thaw.experiments.comparison_numbers import numbers
 from thaw.experiments.comparison_page import MOST_DRAWN
-from thaw.experiments.comparison_plots import draw_intervals, draw_learning_curves, shared_ranges
+from thaw.experiments.comparison_plots import (
+    draw_accuracies,
+    draw_differences,
+    draw_learning_curves,
+    shared_ranges,
+)
 from thaw.experiments.comparison_table import PAIRED, pair_rows, summary
 from thaw.experiments.experiment import read_experiments, read_revisions
 from thaw.experiments.repository import repository_state, revisions
-from thaw.experiments.sweep_plots import DEPTH, sweep_svg
+from thaw.experiments.sweep_plots import CAPTION, DEPTH, MEASURES, draw_measure
 from thaw.page import sources, training_form, two_experiments
 from thaw.page.drawings import Compared, show_drawing
 from thaw.page.markdown import plain
@@ -52,7 +57,11 @@ def _show_comparison() -> None:
     _show_tests(compared)
     if DEPTH in comparison.settings[0].params:
         st.subheader(texts.DEPTH)
-        show_drawing(compared, texts.DEPTH_ALT, lambda: sweep_svg(comparison.runs))
+        st.caption(CAPTION)
+        for column, measure in zip(st.columns(2), MEASURES, strict=True):
+            with column:
+                draw = partial(draw_measure, comparison.runs, measure)
+                show_drawing(compared, texts.DEPTH_ALT.format(measure=measure), draw)
     if len(comparison.settings) > 1:
         st.subheader(texts.TWO)
         two_experiments.show(compared)
@@ -93,10 +102,15 @@ def _show_table(comparison: Comparison, with_test: bool) -> None:
 
 def _show_tests(compared: Compared) -> None:
     """All paired tests, folded away if they are many."""
-    if not (rows := pair_rows(compared.comparison)):
+    comparison = compared.comparison
+    if not (rows := pair_rows(comparison)):
         return
     st.subheader(texts.INTERVALS)
-    show_drawing(compared, texts.INTERVALS_ALT, lambda: draw_intervals(compared.comparison))
+    left, right = st.columns(2)
+    with left:
+        show_drawing(compared, texts.ACCURACIES_ALT, partial(draw_accuracies, comparison))
+    with right:
+        show_drawing(compared, texts.DIFFERENCES_ALT, partial(draw_differences, comparison))
     title = texts.PAIRS.format(count=len(rows))
     with st.expander(title, expanded=len(rows) <= MOST_DRAWN, key="pairs"):
         st.caption(plain(PAIRED))

@@ -11,7 +11,7 @@ from thaw.serving.job_state import ENDED
 from thaw.serving.jobs import Jobs
 
 PAUSE = 1.0  # seconds between two looks at a job
-LOG_HEIGHT = 260  # pixels
+LOG_HEIGHT, FEW_LINES = 260, 8  # pixels; lines that need fewer
 
 
 def show(jobs: Jobs, job: str, is_running: bool) -> None:
@@ -32,9 +32,11 @@ def _show(jobs: Jobs, job: str, was_running: bool) -> None:
             jobs.cancel(job)
             st.rerun()
         _show_result(state)
-        if state["log"]:
+        if log := state["log"]:
             st.caption(texts.LOG)
-            st.code("\n".join(state["log"]), language=None, height=LOG_HEIGHT)
+            is_long = len(log) > FEW_LINES
+            height = LOG_HEIGHT if is_long else "content"
+            st.code("\n".join(log), language=None, height=height)
 
 
 def _settings(state: dict[str, Any]) -> str:

@@ -59,7 +59,9 @@ def _show_disagreements(compared: Compared, pair: Pair) -> None:
     if not found:
         st.text(texts.AGREE)
         return
-    st.text(texts.DISAGREE.format(count=count, shown=len(found)))
+    title = texts.DISAGREE.format(count=count)
+    is_all = count == len(found)
+    st.text(title if is_all else texts.SOME.format(disagree=title, shown=len(found)))
     names = [compared.comparison.settings[number].label for number in numbers]
     with st.container(horizontal=True, key="disagreements"):
         for one in found:

@@ -31,10 +31,11 @@ FOUR_DIGITS = ("accuracy", "low", "high", "spread", "loss", "test_accuracy")
 TABLE_ALT = "Experiments, the best first: params that differ, accuracy with its interval, and loss"
 
 INTERVALS = "How sure is it?"
-INTERVALS_ALT = "Accuracy of each experiment and its difference to the first, with 95 % intervals"
+ACCURACIES_ALT = "Accuracy of each experiment, with its 95 % interval"
+DIFFERENCES_ALT = "Difference in accuracy of each experiment to the first, with its 95 % interval"
 PAIRS = "{count} paired tests"
 DEPTH = "Against the depth"
-DEPTH_ALT = "Accuracy and loss, of train and validation, against the params that differ"
+DEPTH_ALT = "The {measure} of train and validation against the params that differ"
 
 TWO = "Two side by side"
 FIRST, SECOND = "One experiment", "The other"
@@ -42,7 +43,8 @@ NOT_PAIRED = "They have no predictions of the same images, so they cannot be com
 VERDICT = "{first} and {second}: {sentence}."
 SAME_TWICE = "Choose two different experiments to compare them image by image."
 CONFUSION = "Confusion matrix of {name}"
-DISAGREE = "On {count:,} images one alone is right; {shown} of them:"
+DISAGREE = "Images on which one alone is right: {count:,}"
+SOME = "{disagree}, of which {shown} are here"
 AGREE = "There is no image on which one alone is right."
 IMAGE = "true: {truth}"
 ANSWER = "{mark} {name}: {label} {probability:.2f}"
