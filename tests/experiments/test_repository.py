@@ -15,12 +15,14 @@ def test_the_commit_the_workspace_and_all_experiments_have_a_revision_that_can_b
 ):
     monkeypatch.chdir(compared)
     found = revisions()
-    assert list(found)[:3] == ["HEAD", "workspace", "deep-1"]
-    assert set(list(found)[7:]) == {
+    assert list(found.current) == [
+        *("HEAD", "deep-1", "deep-2", "fewer", "frozen", "near", "workspace"),
+    ]
+    assert set(found.others) == {
         *("crossed", "half-crossed", "split-3", "split-4", "deep-split-3", "deep-split-4"),
     }
-    experiments, left_out = read_revisions(found)
-    assert [one.name for one in experiments] == list(found) and left_out == []
+    experiments, left_out = read_revisions(found.all)
+    assert [one.name for one in experiments] == list(found.all) and left_out == []
 
 
 def test_a_name_of_two_commits_is_told_apart(repository, monkeypatch):
@@ -30,7 +32,9 @@ def test_a_name_of_two_commits_is_told_apart(repository, monkeypatch):
     after = run("git rev-parse HEAD", repository).strip()
     for commit in (before, after):
         run(f"git update-ref refs/exps/{commit[:2]}/{commit[2:]}/twice HEAD", repository)
-    assert list(revisions())[2:] == [f"twice ({after[:7]})", f"twice ({before[:7]})"]
+    assert list(revisions().all) == [
+        *("HEAD", f"twice ({after[:7]})", "workspace", f"twice ({before[:7]})"),
+    ]
 
 
 def test_the_state_changes_with_experiments_results_and_the_cache(repository, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flask import Flask
 from project import run
 from small_repository import make_repository
 
@@ -15,6 +16,7 @@ from thaw.paths import PUBLISHED, SWEEP_RESULTS
 from thaw.serving.errors import ApiError
 from thaw.serving.job_state import ENDED
 from thaw.serving.jobs import Jobs
+from thaw.serving.training_routes import training_blueprint
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,24 @@ def test_cancelling_ends_all_of_it(jobs, repository):
     assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
     assert jobs.start({}, {"train.freeze_till": [20]})["state"] == "queued"
     jobs.cancel(jobs.latest()[0]["id"])
+
+
+def test_the_route_takes_a_sweep_beside_or_instead_of_params(jobs):
+    app = Flask("test")
+    app.register_blueprint(training_blueprint(jobs, "secret"))
+    app.errorhandler(ApiError)(lambda error: (error.content, error.status, error.headers))
+
+    def post(body):
+        headers = {"Authorization": "Bearer secret"}
+        return app.test_client().post("/train", json=body, headers=headers)
+
+    for sweep in ([], "seed", 1):
+        assert post({"sweep": sweep}).json["error"]["code"] == "wrong_fields"
+    assert post({"sweep": {"seed": [1, -1]}}).json["error"]["code"] == "wrong_params"
+    for params in ({}, {"params": {"train.dropout": 0.5}}):
+        found = post({"sweep": {"seed": [1, 2]}, **params})
+        assert found.status_code == 202 and found.json["sweep"] == {"seed": [1, 2]}
+        assert jobs.cancel(found.json["id"])["state"] == "cancelled"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from dvc.exceptions import DvcException
@@ -16,27 +17,41 @@ from thaw.experiments.git import git
 from thaw.paths import CROSSVAL_METRICS, LOCK
 
 HEAD = "HEAD"
-EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2}/[0-9a-f]{38})/(.+)")  # DVC has others there, too
+EXPERIMENT = re.compile(  # among other references that DVC has there
+    r"(?P<revision>\w+) refs/exps/(?P<commit>[0-9a-f]{2}/[0-9a-f]{38})/(?P<name>.+)"
+)
 
 
-def revisions() -> dict[str, str]:
-    """Names and Git revisions: the commit, the working tree, and all experiments.
+@dataclass(frozen=True)
+class Revisions:
+    """Names and Git revisions of what can be compared."""
 
-    Those of the current commit come first. A name that several commits have is followed by the
-    first digits of its commit. Raises ThawError outside of a repository with a commit.
+    current: dict[str, str]  # the commit, its experiments, and the working tree
+    others: dict[str, str]  # experiments of other commits
+
+    @property
+    def all(self) -> dict[str, str]:
+        """Both."""
+        return self.current | self.others
+
+
+def revisions() -> Revisions:
+    """What can be compared here.
+
+    A name that experiments of several commits have is followed by the first digits of the commit.
+    Raises ThawError outside of a repository with a commit.
     """
     root = Path.cwd()
     head = git(root, "rev-parse", HEAD)
-    names = git(root, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
-    found = [match for name in names if (match := EXPERIMENT.fullmatch(name))]
-    commits = {match[0]: match[1].replace("/", "") for match in found}
-    found.sort(key=lambda match: (commits[match[0]] != head, match[2]))
-    counts = Counter(match[2] for match in found)
-    experiments = {
-        match[2] if counts[match[2]] == 1 else f"{match[2]} ({commits[match[0]][:7]})": match[0]
-        for match in found
-    }
-    return {HEAD: head, WORKSPACE: WORKSPACE} | experiments
+    lines = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    found = [match for line in lines if (match := EXPERIMENT.fullmatch(line))]
+    counts = Counter(match["name"] for match in found)
+    current, others = {HEAD: head}, dict[str, str]()
+    for match in found:
+        name, commit = match["name"], match["commit"].replace("/", "")
+        unique = name if counts[name] == 1 else f"{name} ({commit[:7]})"
+        (current if commit == head else others)[unique] = match["revision"]
+    return Revisions(current | {WORKSPACE: WORKSPACE}, others)
 
 
 def repository_state() -> str:

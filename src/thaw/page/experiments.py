@@ -16,13 +16,15 @@ from thaw.experiments.comparison_plots import (
     shared_ranges,
 )
 from thaw.experiments.comparison_table import PAIRED, pair_rows, summary
-from thaw.experiments.experiment import read_experiments, read_revisions
-from thaw.experiments.repository import repository_state, revisions
+from thaw.experiments.experiment import WORKSPACE, Experiment, distinct, read_revisions
+from thaw.experiments.repository import Revisions, repository_state, revisions
 from thaw.experiments.sweep_plots import CAPTION, DEPTH, MEASURES, draw_measure
 from thaw.page import sources, training_form, two_experiments
 from thaw.page.drawings import Compared, show_drawing
 from thaw.page.markdown import plain
 from thaw.page.texts import experiments as texts
+
+MOST_KEPT = 100  # experiments in memory
 
 
 def show() -> None:
@@ -41,14 +43,14 @@ def _show_comparison() -> None:
     known = revisions()
     chosen = st.multiselect(
         texts.CHOOSE,
-        list(known),
+        list(known.all),
         help=texts.CHOOSE_HELP,
         placeholder=texts.ALL,
         key="experiments",
         bind="query-params",
     )
     key = (str(Path.cwd()), repository_state(), *chosen)
-    comparison, left_out = _compare(key, tuple(chosen))
+    comparison, left_out = _compare(key, known, chosen)
     compared = Compared(comparison, key)
     st.text(summary(comparison))
     for line in [*left_out, *comparison.left_out]:
@@ -69,19 +71,34 @@ def _show_comparison() -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=texts.READING)
-def _compare(of: tuple[str, ...], names: tuple[str, ...]) -> tuple[Comparison, list[str]]:
-    """The comparison of experiments, and a line for each that cannot be read.
+def _compare(
+    key: tuple[str, ...], _known: Revisions, _chosen: list[str]
+) -> tuple[Comparison, list[str]]:
+    """The comparison of those chosen, or of the current commit's, and what cannot be read.
 
-    of: changes whenever an experiment does.
+    key: another whenever an experiment, or the choice, is another.
     """
-    known = revisions()
-    if names:
-        found, left_out = read_revisions({name: known[name] for name in names})
-    else:
-        found, left_out = read_experiments([])
+    found, left_out = [], []
+    for name in _chosen or _known.current:
+        revision = _known.all[name]
+        try:
+            experiment = _read(name, revision, *(key if revision == WORKSPACE else key[:1]))
+            experiment.check_results()  # which may be gone since
+            found.append(experiment)
+        except ThawError as error:
+            left_out.append(str(error))
     if not found and left_out:
         raise ThawError(left_out[0])
-    return compare(found, strict=False), left_out
+    return compare(found if _chosen else distinct(found), strict=False), left_out
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _read(name: str, revision: str, *key: str) -> Experiment:
+    """An experiment. Only the working tree changes, so only it needs a key that does."""
+    found, left_out = read_revisions({name: revision})
+    if left_out:
+        raise ThawError(left_out[0])
+    return found[0]
 
 
 def _show_table(comparison: Comparison, with_test: bool) -> None:

@@ -35,8 +35,7 @@ def _show(jobs: Jobs, job: str, was_running: bool) -> None:
         if log := state["log"]:
             st.caption(texts.LOG)
             is_long = len(log) > FEW_LINES
-            height = LOG_HEIGHT if is_long else "content"
-            st.code("\n".join(log), language=None, height=height)
+            st.code("\n".join(log), None, height=LOG_HEIGHT if is_long else "content")
 
 
 def _settings(state: dict[str, Any]) -> str:
