@@ -188,8 +188,19 @@ def _read_present(repo: Repo, revisions: Mapping[str, str]) -> tuple[list[Experi
         try:
             found.append(_read(repo, name, revision))
         except ThawError as error:
-            left_out.append(f"{name} is left out: {error}")
+            left_out.append(why_left_out(name, error))
     return found, left_out
+
+
+def why_left_out(name: str, error: ThawError) -> str:
+    """The line for an experiment that cannot be read."""
+    return f"{name} is left out: {error}"
+
+
+def read_revision(name: str, revision: str) -> Experiment:
+    """Read one. Raises ThawError if its results are not here."""
+    with Repo() as repo:
+        return _read(repo, name, revision)
 
 
 def _read(repo: Repo, name: str, revision: str) -> Experiment:

@@ -16,7 +16,7 @@ from thaw.experiments.comparison_plots import (
     shared_ranges,
 )
 from thaw.experiments.comparison_table import PAIRED, pair_rows, summary
-from thaw.experiments.experiment import WORKSPACE, Experiment, distinct, read_revisions
+from thaw.experiments.experiment import WORKSPACE, Experiment, distinct, read_revision, why_left_out
 from thaw.experiments.repository import Revisions, repository_state, revisions
 from thaw.experiments.sweep_plots import CAPTION, DEPTH, MEASURES, draw_measure
 from thaw.page import sources, training_form, two_experiments
@@ -86,7 +86,7 @@ def _compare(
             experiment.check_results()  # which may be gone since
             found.append(experiment)
         except ThawError as error:
-            left_out.append(str(error))
+            left_out.append(why_left_out(name, error))
     if not found and left_out:
         raise ThawError(left_out[0])
     return compare(found if _chosen else distinct(found), strict=False), left_out
@@ -95,10 +95,7 @@ def _compare(
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _read(name: str, revision: str, *key: str) -> Experiment:
     """An experiment. Only the working tree changes, so only it needs a key that does."""
-    found, left_out = read_revisions({name: revision})
-    if left_out:
-        raise ThawError(left_out[0])
-    return found[0]
+    return read_revision(name, revision)
 
 
 def _show_table(comparison: Comparison, with_test: bool) -> None:
