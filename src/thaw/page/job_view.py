@@ -11,7 +11,7 @@ from thaw.serving.job_state import ENDED
 from thaw.serving.jobs import Jobs
 
 PAUSE = 1.0  # seconds between two looks at a job
-LOG_HEIGHT, FEW_LINES = 260, 8  # pixels; lines that need fewer
+LOG_LINES = 15  # that are shown
 
 
 def show(jobs: Jobs, job: str, is_running: bool) -> None:
@@ -34,8 +34,7 @@ def _show(jobs: Jobs, job: str, was_running: bool) -> None:
         _show_result(state)
         if log := state["log"]:
             st.caption(texts.LOG)
-            is_long = len(log) > FEW_LINES
-            st.code("\n".join(log), None, height=LOG_HEIGHT if is_long else "content")
+            st.code("\n".join(log[-LOG_LINES:]), None, wrap_lines=True)
 
 
 def _settings(state: dict[str, Any]) -> str:

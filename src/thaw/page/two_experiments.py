@@ -62,10 +62,9 @@ def _show_disagreements(compared: Compared, pair: Pair) -> None:
     title = texts.DISAGREE.format(count=count)
     is_all = count == len(found)
     st.text(title if is_all else texts.SOME.format(disagree=title, shown=len(found)))
-    names = [compared.comparison.settings[number].label for number in numbers]
     with st.container(horizontal=True, key="disagreements"):
         for one in found:
-            caption = _caption(one, names)
+            caption = _caption(one)
             st.image(images[one.name], caption, SIDE, output_format="JPEG", alt=one.name)
 
 
@@ -78,11 +77,11 @@ def _disagreements(
     return found, count, thumbnails(run, {one.name for one in found})
 
 
-def _caption(one: Disagreement, names: list[str]) -> str:
+def _caption(one: Disagreement) -> str:
     """What the image shows, and what the two say, a line each."""
     lines = [texts.IMAGE.format(truth=plain(one.truth))]
-    for name, (label, probability) in zip(names, one.answers, strict=True):
+    for place, (label, probability) in zip(texts.PLACES, one.answers, strict=True):
         mark = texts.RIGHT if label == one.truth else texts.WRONG
-        words = {"name": plain(name), "label": plain(label), "probability": probability}
+        words = {"place": place, "label": plain(label), "probability": probability}
         lines.append(texts.ANSWER.format(mark=mark, **words))
     return "  \n".join(lines)

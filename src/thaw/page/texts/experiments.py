@@ -47,7 +47,8 @@ DISAGREE = "Images on which one alone is right: {count:,}"
 SOME = "{disagree}, of which {shown} are here"
 AGREE = "There is no image on which one alone is right."
 IMAGE = "true: {truth}"
-ANSWER = "{mark} {name}: {label} {probability:.2f}"
+PLACES = ("former", "latter")  # as in the verdict above the images
+ANSWER = "{mark} {place}: {label} {probability:.2f}"
 RIGHT, WRONG = "✓", "✗"
 
 CURVES = "Learning curves"
