@@ -17,7 +17,8 @@ from thaw.evaluate.audit_lists import (
     read_audit,
 )
 from thaw.page import sources
-from thaw.page.gallery import open_page, plain, show_image, thumbnails
+from thaw.page.gallery import open_page, show_image, thumbnails
+from thaw.page.markdown import plain
 from thaw.page.texts import data as texts
 from thaw.params import load
 from thaw.paths import AUDIT, IMAGES

@@ -10,7 +10,8 @@ from thaw.data.tables import read_rows
 from thaw.data.views import ViewSettings, make_views, views_per_class
 from thaw.images import decode
 from thaw.page import sources
-from thaw.page.gallery import plain, show_image
+from thaw.page.gallery import show_image
+from thaw.page.markdown import plain
 from thaw.page.texts import data as texts
 from thaw.params import Augment, Params, load
 from thaw.paths import IMAGES

@@ -8,7 +8,8 @@ from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.evaluate.plots import PALETTE
 from thaw.files import read_json
 from thaw.page import audit, augmentation, sources
-from thaw.page.gallery import choose, open_page, plain, show_image, thumbnails
+from thaw.page.gallery import choose, open_page, show_image, thumbnails
+from thaw.page.markdown import plain
 from thaw.page.texts import data as texts
 from thaw.paths import INGEST_SUMMARY, INVENTORY, SPLIT
 

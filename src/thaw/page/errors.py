@@ -12,7 +12,8 @@ from thaw.evaluate.predictions import Predictions, read_predictions
 from thaw.files import read_json
 from thaw.overlay import overlay
 from thaw.page import sources
-from thaw.page.gallery import SIDE, choose, encoded, open_page, plain, show_image, thumbnails
+from thaw.page.gallery import SIDE, choose, encoded, open_page, show_image, thumbnails
+from thaw.page.markdown import plain
 from thaw.page.texts import errors as texts
 from thaw.paths import BUNDLE_METRICS, EXPLAIN, PREDICTIONS
 from thaw.serving.predictor import Predictor

@@ -1,6 +1,5 @@
 """Show images of the repository, a page at a time; only those that are shown are read."""
 
-import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -15,12 +14,6 @@ from thaw.paths import IMAGES
 PER_PAGE = 12
 SIDE = 240  # pixels of a thumbnail
 WIDTH = 150  # of one on the page; two stand side by side on a telephone
-MARKED = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, which Markdown may read as a mark
-
-
-def plain(text: str) -> str:
-    """A name of a class or a file, in one line, so that Markdown shows it as it stands."""
-    return MARKED.sub(r"\\\1", " ".join(text.split()))
 
 
 def choose(label: str, found: Sequence[str], key: str) -> str | None:

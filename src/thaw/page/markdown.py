@@ -2,9 +2,9 @@
 
 import re
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^&=])")
+MARKS = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, of which Markdown reads some
 
 
 def plain(text: str) -> str:
     """The text so that Markdown shows it as it is, on one line."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return MARKS.sub(r"\\\1", " ".join(text.split()))
