@@ -1,9 +1,11 @@
 """What tests share."""
 
 import os
+import shutil
 
 import pytest
 from project import copy_project, run
+from small_repository import make_repository
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,4 +17,25 @@ def project(tmp_path_factory):
     copy_project(folder)
     run("dvc repro", folder)
     run("git add -A && git commit -qm ran", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unswept(tmp_path_factory):
+    """A small repository with results and no experiment; tests leave it as they find it."""
+    folder = tmp_path_factory.mktemp("made") / "repository"
+    folder.mkdir()
+    make_repository(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compared(unswept, tmp_path_factory):
+    """The same with two experiments."""
+    folder = tmp_path_factory.mktemp("compared") / "repository"
+    shutil.copytree(unswept, folder, symlinks=True)
+    for depth in ("near=12", "deep=80"):
+        name, _, layers = depth.partition("=")
+        run(f"dvc exp run -q -n {name} -S train.freeze_till={layers}", folder)
+        run("git checkout -q . && dvc checkout -q", folder)
     return folder

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 from project import ROOT, run
-from small_repository import make_repository
 from small_training import make_repository as make_training_repository
 from streamlit.testing.v1 import AppTest
 
@@ -19,26 +18,6 @@ from thaw.serving.jobs import Jobs
 
 TOKEN = "0123456789abcdef"
 SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def unswept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made") / "repository"
-    folder.mkdir()
-    make_repository(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def compared(unswept, tmp_path_factory):
-    """A repository with two experiments; tests leave it as they find it."""
-    folder = tmp_path_factory.mktemp("compared") / "repository"
-    shutil.copytree(unswept, folder, symlinks=True)
-    for depth in ("near=12", "deep=80"):
-        name, _, layers = depth.partition("=")
-        run(f"dvc exp run -q -n {name} -S train.freeze_till={layers}", folder)
-        run("git checkout -q . && dvc checkout -q", folder)
-    return folder
 
 
 @pytest.fixture
