@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from chromium import PROGRAM
 from project import copy_project, run
 from small_repository import make_repository
 
@@ -39,3 +40,19 @@ def compared(unswept, tmp_path_factory):
         run(f"dvc exp run -q -n {name} -S train.freeze_till={layers}", folder)
         run("git checkout -q . && dvc checkout -q", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, with a camera that shows a test pattern."""
+    if PROGRAM is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=PROGRAM, args=["--no-sandbox", *camera]
+        )
+        yield browser
+        browser.close()

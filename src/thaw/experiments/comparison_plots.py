@@ -65,7 +65,7 @@ def _draw_differences(axes: Axes, comparison: Comparison) -> None:
             colour = GREY if pair.verdict == UNCLEAR else ORANGE
             _interval(axes, pair.second, values, colour)
     axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
-    axes.set_title(f"Difference to {drawable(comparison.settings[0].label)}; orange: shown")
+    axes.set_title("Difference to the first; orange: shown")
 
 
 def _interval(axes: Axes, row: int, values: tuple[float, float, float], colour: str) -> None:

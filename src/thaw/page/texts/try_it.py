@@ -53,7 +53,7 @@ OPACITY = "Opacity of the heat map, %"
 MEANING = "What this confidence means"
 ALIKE = (
     "Of {of:,} test images answered with a confidence of {lower:.0f} to {upper:.0f} %, "
-    "{right:,} were right: {share:.0f} % (95 % interval {low:.0f} to {high:.0f} %)."
+    "{right:,} were right: {share:.1f} % (95 % interval {low:.1f} to {high:.1f} %)."
 )
 NONE_ALIKE = (
     "No test image was answered with a confidence of about {confidence:.0f} %, so nothing is known "
