@@ -63,14 +63,12 @@ class Running:
 
 
 @contextmanager
-def running(command, folder):
+def running(command, folder, program=sys.executable, environment=None):
     """Run a command that serves, until the end of the block."""
     log = folder / "log.jsonl"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = environment or os.environ | {"PYTHONPATH": str(ROOT / "src")}
     with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment, stderr=stream
-        )
+        process = subprocess.Popen([program, *command], cwd=folder, env=environment, stderr=stream)
     try:
         yield Running(_address(process, log), process, log)
     finally:
