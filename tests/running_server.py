@@ -83,6 +83,13 @@ def serving(bundle, folder, **settings):
         yield server
 
 
+def free_port():
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def _address(process, log):
     """What the log says, once it says it."""
     for _ in range(10 * SECONDS):
