@@ -6,13 +6,13 @@ ARG BASE=python:3.11.14-slim-bookworm
 
 FROM ${BASE} AS source
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE requirements.txt requirements-serve.txt ./
+COPY pyproject.toml README.md LICENSE requirements.txt ./
 COPY src ./src
 
 FROM source AS build-serve
+ARG EXTRAS=serve
 RUN python3 -m venv /opt/thaw \
-    && /opt/thaw/bin/pip install --no-cache-dir -r requirements-serve.txt \
-    && /opt/thaw/bin/pip install --no-cache-dir --no-deps . \
+    && /opt/thaw/bin/pip install --no-cache-dir -c requirements.txt ".[${EXTRAS}]" \
     && /opt/thaw/bin/pip uninstall --yes pip setuptools
 
 FROM source AS build-page

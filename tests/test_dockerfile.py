@@ -28,7 +28,7 @@ def instructions():
         if word == "FROM":
             base, _, name = value.split()
             stages[name], bases[name] = [], base
-        elif word not in ("COMMENT", "ARG"):
+        elif word != "COMMENT" and stages:
             stages[name].append((word, value))
     return stages, bases
 
@@ -65,7 +65,7 @@ class Followed:
                 self.copy(*value.split())
             elif word == "RUN" and not value.startswith(SYSTEM):
                 self.run(["bash", "-ec", self.inside(value)])
-            elif word == "ENV":
+            elif word in ("ENV", "ARG"):
                 for name, given in (pair.split("=", 1) for pair in shlex.split(value)):
                     before = self.variables["PATH"]
                     self.variables[name] = self.inside(given).replace("$PATH", before)
