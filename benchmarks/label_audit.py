@@ -20,7 +20,7 @@ from clone import clone, timed
 from sweeps import photographs
 
 from thaw.data.tables import read_classes
-from thaw.evaluate.label_audit import LABEL
+from thaw.evaluate.audit_lists import LABEL
 from thaw.files import atomic_write
 from thaw.paths import AUDIT, EMBEDDINGS, IMAGES
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from thaw.data.tables import read_classes, read_rows
 from thaw.errors import ThawError
+from thaw.evaluate.audit_lists import COLUMNS, QUALITY
 from thaw.evaluate.audit_page import shown, write_audit_page, write_empty_page
 from thaw.evaluate.image_quality import (
     associations,
@@ -16,14 +17,7 @@ from thaw.evaluate.image_quality import (
     measure_quality,
     properties,
 )
-from thaw.evaluate.label_audit import (
-    COLUMNS,
-    QUALITY,
-    count_wrong_labels,
-    label_list,
-    outlier_list,
-    ranking,
-)
+from thaw.evaluate.label_audit import count_wrong_labels, label_list, outlier_list, ranking
 from thaw.evaluate.predictions import read_out_of_fold
 from thaw.features.stored import read_embeddings
 from thaw.files import atomic_write
@@ -38,7 +32,7 @@ def main(params: Params) -> None:
     Without cross-validation the table has no row, and the page says so.
     """
     if not params.crossval.enabled:
-        write_audit(pd.DataFrame(columns=COLUMNS))
+        write_audit(pd.DataFrame(columns=list(COLUMNS)))
         write_empty_page(AUDIT_PAGE)
         return
     classes = read_classes(IMAGES)

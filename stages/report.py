@@ -5,12 +5,14 @@ import gc
 gc.disable()  # until `run`: what the imports create stays
 
 from thaw.data.tables import read_rows
-from thaw.evaluate.gallery import draw_gradcam, draw_mistakes, thumbnail, worst_mistakes
+from thaw.evaluate.gallery import PIXELS, draw_gradcam, draw_mistakes
 from thaw.evaluate.gradcam import read_explained
+from thaw.evaluate.mistakes import worst_mistakes
 from thaw.evaluate.plots import HEADLINE, draw_overview
 from thaw.evaluate.predictions import read_predictions
 from thaw.evaluate.tables import read_learning_curves, read_tables, write_table
 from thaw.files import read_json, write_json
+from thaw.images import thumbnail
 from thaw.params import Params
 from thaw.paths import (
     CROSSVAL,
@@ -45,7 +47,7 @@ def main(params: Params) -> None:
     draw_overview(PLOTS / "overview.png", metrics, test, tables)
     chosen = worst_mistakes(test, params.evaluate.mistakes)
     rows = read_rows(IMAGES, ["name", "bytes"], {test.names[index] for index in chosen})
-    images = {row["name"]: thumbnail(row["bytes"]) for row in rows}
+    images = {row["name"]: thumbnail(row["bytes"], PIXELS) for row in rows}
     draw_mistakes(PLOTS / "mistakes.png", test, chosen, images)
     draw_gradcam(PLOTS / "gradcam.png", read_explained(EXPLAIN))
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import keras
 import pytest
 import yaml
+from chromium import visiting
 from project import ROOT, draw_shapes, run
+from running_page import paging
 
 from thaw.backbones import BACKBONES
 from thaw.sample.generate import draw
@@ -28,7 +30,6 @@ STEPS = [  # section and command, of every block in order
 COMMANDS = [command for _, command in STEPS]
 SHOWS = {
     ("Thaw", "make repro"): "plots are in plots/",
-    ("Thaw", "thaw predict my-photo.jpg"): "my-photo.jpg,",
     ("Start", "dvc repro"): "up to date",
     ("Start", "dvc metrics show"): "accuracy",
     ("Start", "dvc plots show"): "dvc_plots/index.html",
@@ -55,6 +56,8 @@ SHOWS = {
     ): '→ "photos.zip"',
     ("Your images", "dvc repro"): "Running stage 'report'",
 }
+PAGE = "thaw page"  # until it is stopped; a test of its own runs it
+RUN = [(section, command) for section, command in STEPS if command != PAGE]
 NEXT = "=== the next command ==="
 OUTS = {  # of each stage
     name: [
@@ -111,7 +114,9 @@ def shown(clone):
     image.save(clone / "my-photo.jpg")
     base = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
     base.save(clone / "weights.h5")
-    script = "".join(f"{command} || exit\necho '{NEXT}'\n" for command in COMMANDS)
+    script = "".join(
+        f"{AS_RUN.get(command, command)} || exit\necho '{NEXT}'\n" for command in COMMANDS
+    )
     environment = {
         "HOME": str(clone.parent),
         "PATH": os.defpath,
@@ -129,12 +134,22 @@ def shown(clone):
     return done.stdout.split(NEXT)
 
 
-@pytest.mark.parametrize("number", range(len(STEPS)), ids=map(" - ".join, STEPS))
+def test_a_newcomer_gets_an_answer_for_an_image_of_their_own_with_three_commands(
+    shown, clone, browser
+):
+    assert COMMANDS[:3] == ["make repro", ". .venv/bin/activate", PAGE]
+    with paging(clone, PYTHONPATH=str(clone / "src")) as url, visiting(browser, url) as page:
+        page.locator(".st-key-upload input[type=file]").set_input_files(clone / "my-photo.jpg")
+        page.locator(".st-key-answer h3").wait_for()
+        assert page.locator(".st-key-answer h3").inner_text().partition(" ")[0] in ("Cat", "Dog")
+
+
+@pytest.mark.parametrize("number", range(len(RUN)), ids=map(" - ".join, RUN))
 def test_the_commands_run_in_order_in_a_fresh_shell(number, shown):
     if len(shown) <= number:
         pytest.skip("a command before it failed")
     assert len(shown) > number + 1, shown[-1]
-    assert SHOWS.get(STEPS[number], "") in shown[number]
+    assert SHOWS.get(RUN[number], "") in shown[number]
 
 
 def test_the_python_of_the_readme_runs(shown, clone):

@@ -76,6 +76,16 @@ def read_rgb(data: bytes, max_megapixels: float = PILLOW_MEGAPIXELS) -> Image.Im
     return _upright(*_decode(data, max_megapixels))
 
 
+def thumbnail(data: bytes, side: int) -> np.ndarray:
+    """Encoded image → uint8 RGB (h, w, 3), at most `side` pixels a side, with its aspect ratio.
+
+    Raises UnusableImage, as `read_rgb` does.
+    """
+    small = read_rgb(data)
+    small.thumbnail((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(small)
+
+
 def upright_rgb(image: Image.Image) -> Image.Image:
     """An image that Pillow has opened → 8-bit RGB, converted and turned as by `read_rgb`.
 

@@ -2,7 +2,10 @@
 
 import copy
 import io
+import json
 import os
+import re
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from thaw.errors import ThawError
 from thaw.files import sha256_of
 from thaw.params import (
     Params,
+    Section,
     is_local,
     is_url,
     local_path,
@@ -24,6 +28,10 @@ from thaw.params import (
 )
 
 SETUPS = Path("setups")
+# Hydra reads other names, such as numbers and null, as something else, or refuses them.
+OVERRIDE_NAME = re.compile(
+    r"(?!(?:true|false|null|nan|inf)$)[a-z_](?:[\w .+-]*[\w.+-])?", re.ASCII | re.IGNORECASE
+)
 
 
 def parse_value(key: str, text: str) -> Any:
@@ -156,6 +164,39 @@ def edit(text: str, wanted: dict[str, Any], changed: dict[str, Any]) -> str:
     stream = io.StringIO()
     editor.dump(document, stream)
     return stream.getvalue()
+
+
+def changed_lines(changed: dict[str, Any]) -> str:
+    """The changed values, by full key, as the lines of a params.yaml that has only them."""
+    return edit("", {}, changed)
+
+
+def exp_run(changed: dict[str, Any]) -> str | None:
+    """The command that runs an experiment with the changed values, by full key, for a shell.
+
+    Values are numbers, truth values, and mappings of names to numbers, to which DVC adds: what
+    params.yaml has there stays. None if a name is one that an override of Hydra, which `-S` takes,
+    cannot be sure to express.
+    """
+    names = [name for value in changed.values() if isinstance(value, dict) for name in value]
+    if not all(map(OVERRIDE_NAME.fullmatch, names)):
+        return None
+    settings = (f"-S {shlex.quote(_override(key, value))}" for key, value in changed.items())
+    return " ".join(["dvc exp run", *settings])
+
+
+def _override(key: str, value: Any) -> str:
+    """A setting in Hydra's grammar; without the plus signs it would refuse new names."""
+    if not isinstance(value, dict):
+        return f"{key}={json.dumps(value)}"
+    items = (name.replace(" ", r"\ ") + f": {number}" for name, number in value.items())
+    return f"++{key}={{{', '.join(items)}}}"
+
+
+def bounds(section: type[Section], name: str) -> tuple[float, float]:
+    """The least and the greatest value of a number in a section of params.yaml."""
+    schema = section.model_json_schema()["properties"][name]
+    return schema["minimum"], schema["maximum"]
 
 
 def _prune(document: dict[str, Any], wanted: dict[str, Any]) -> None:

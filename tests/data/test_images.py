@@ -9,7 +9,7 @@ from PIL import Image
 
 from thaw.data.tables import read_classes, read_rows, write_table
 from thaw.errors import ThawError
-from thaw.images import decode, read_rgb
+from thaw.images import decode, read_rgb, thumbnail
 
 LEFT, RIGHT = (200, 40, 40), (30, 60, 180)
 
@@ -151,6 +151,12 @@ def test_crop_shows_the_centre_and_pad_everything(encode, width, height, size):
     assert shown.min() >= across[0] - 255 / long - 1 and shown.max() <= across[1] + 255 / long + 1
     if width == height:
         assert np.array_equal(squashed, cropped) and np.array_equal(squashed, padded)
+
+
+def test_a_thumbnail_keeps_the_aspect_ratio_and_never_grows(halves, encode):
+    data = encode(halves.resize((60, 40)))
+    assert thumbnail(data, 30).shape == (20, 30, 3)
+    assert thumbnail(data, 100).shape == (40, 60, 3)
 
 
 def test_another_resize_and_what_is_no_image_are_refused(halves, encode):

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from thaw.evaluate.audit_lists import DROP, KEEP, corrections, corrections_csv
 from thaw.evaluate.audit_page import MOST_SHOWN, shown, write_audit_page, write_empty_page
 from thaw.evaluate.image_quality import associations
 from thaw.evaluate.label_audit import label_list, ranking
@@ -91,6 +92,12 @@ def drive(page, folder, steps):
     return done.stdout, list(csv.reader(io.StringIO(html.unescape(answer[1]))))
 
 
+def in_python(decisions, earlier):
+    """The rows of the relabel.csv that `thaw page` makes of the same decisions."""
+    text = corrections_csv(corrections(decisions, earlier)).decode()
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
 def test_the_page_is_whole_escaped_and_the_same_again(tmp_path):
     write(tmp_path / "page.html", CLASSES)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -130,6 +137,8 @@ def test_keys_decide_and_undo_with_two_classes(tmp_path):
     ]
     assert rows[0] == ["name", "label"]
     assert sorted(rows[1:]) == sorted(expected)
+    decided = [others[0], DROP, KEEP, others[3], DROP]
+    assert rows == in_python(dict(zip(HOSTILE, decided, strict=True)), {})
     assert "5 of 17 images checked; 2 relabelled, 2 dropped" in shown_page
     # The first image is in two lists, and decided in both.
     assert shown_page.count('data-decision="relabel"') == 3
@@ -194,3 +203,6 @@ if (!sessionStorage.again) {
         ['say "x".jpg', CLASSES[1]],  # decided anew
     ]
     assert sorted(rows[1:]) == sorted(expected)
+    decided = {HOSTILE[0]: DROP, HOSTILE[1]: KEEP, HOSTILE[2]: CLASSES[1]}
+    earlier = {"a,b.jpg": CLASSES[0], "gone.jpg": DROP, 'say "x".jpg': DROP}
+    assert rows == in_python(decided, earlier)

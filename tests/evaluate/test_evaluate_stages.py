@@ -14,8 +14,9 @@ from PIL import Image
 
 from thaw.bundle import bundle_sha256, check_bundle
 from thaw.errors import ThawError
-from thaw.evaluate.gallery import draw_mistakes, worst_mistakes
+from thaw.evaluate.gallery import draw_mistakes
 from thaw.evaluate.gradcam import read_explained
+from thaw.evaluate.mistakes import worst_mistakes
 from thaw.params import load
 from thaw.serving.predictor import Predictor
 from thaw.stage import StageParams

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from thaw.evaluate.audit_lists import COLUMNS
 from thaw.evaluate.label_audit import (
-    COLUMNS,
     count_wrong_labels,
     label_list,
     neighbour_distances,
@@ -29,7 +29,7 @@ def planted(found, count, seed=1):
 def test_planted_wrong_labels_are_found(make_predictions, classes):
     found, names = planted(make_predictions(classes, n=400, skill=9.0), 16)
     table = label_list(found)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == list(COLUMNS)
     assert sorted(table["name"]) == sorted(found.names)
     assert table["rank"].tolist() == list(range(1, 801))
     assert (np.diff(table["score"]) <= 0).all() and table["score"].between(0, 1).all()

@@ -6,8 +6,9 @@ from PIL import Image
 
 from thaw.decision import DecisionRule
 from thaw.evaluate.curves import tables
-from thaw.evaluate.gallery import draw_gradcam, draw_mistakes, worst_mistakes
+from thaw.evaluate.gallery import draw_gradcam, draw_mistakes
 from thaw.evaluate.gradcam import Explained
+from thaw.evaluate.mistakes import worst_mistakes
 from thaw.evaluate.plots import draw_overview
 from thaw.evaluate.predictions import Predictions
 

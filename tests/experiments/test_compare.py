@@ -11,6 +11,10 @@ from scipy.stats import binomtest
 
 from thaw.cli.compare import compare as command
 from thaw.errors import ThawError
+from thaw.experiments.compare import compare as compare_experiments
+from thaw.experiments.comparison_numbers import numbers
+from thaw.experiments.disagreement import find_disagreements, thumbnails
+from thaw.experiments.experiment import read_experiments
 
 
 @pytest.fixture
@@ -198,6 +202,28 @@ def test_the_page_needs_no_network_and_shows_where_they_disagree(compare, compar
     assert page.count("data:image/jpeg") == 24  # the most for each of two pairs
     assert page.count("data:image/svg+xml") == 4  # intervals, and curves of each
     assert "HEAD is better" in page
+
+
+def test_numbers_can_be_sorted(inside):
+    comparison = compare_experiments(read_experiments([])[0], strict=False)
+    table = numbers(comparison, with_test=True)
+    assert list(table["experiment"]) == ["HEAD", "near", "deep-1 +1", "frozen"]
+    assert list(table["freeze_till"]) == [10, 12, 80, 155]
+    measured = ("accuracy", "low", "high", "loss", "trainable_parameters", "test_accuracy")
+    assert all(pd.api.types.is_numeric_dtype(table[name]) for name in measured)
+    assert table["spread"].notna().tolist() == [False, False, True, False]
+    assert "seconds" not in table  # no sweep ran them
+    assert "test_accuracy" not in numbers(comparison, with_test=False)
+
+
+def test_disagreements_are_images_on_which_one_alone_is_right(inside):
+    comparison = compare_experiments(read_experiments(["HEAD", "deep-1"])[0], strict=True)
+    [pair] = comparison.pairs
+    found, count = find_disagreements(comparison, pair)
+    assert len(found) == 12 and count > 12
+    assert all(one.answers[0][0] == one.truth != one.answers[1][0] for one in found)
+    images = thumbnails(comparison.settings[0].runs[0], {one.name for one in found})
+    assert {image.shape for image in images.values()} == {(16, 24, 3)} and len(images) == 12
 
 
 def test_the_sweep_has_a_row_for_each_experiment_and_no_test_figure(compare, compared):

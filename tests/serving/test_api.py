@@ -11,10 +11,10 @@ from PIL import Image
 from running_server import running, serving
 from small_bundle import LABELS, save_colours, write_colours
 
-from thaw.cli.serve import SHORTEST_TOKEN, TOKEN
 from thaw.serving.batch import Batch
 from thaw.serving.errors import CODES
 from thaw.serving.predictor import Predictor
+from thaw.serving.token import SHORTEST_TOKEN, TOKEN
 
 ORIGIN = "https://pets.example"
 

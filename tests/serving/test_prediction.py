@@ -1,5 +1,6 @@
 """`thaw.load`: an image in any form gives the same prediction, which explains itself."""
 
+import base64
 import io
 import re
 import subprocess
@@ -13,6 +14,10 @@ from small_bundle import LABELS, SIDE, write_colours
 
 import thaw
 from thaw.image_limits import UnusableImage
+from thaw.images import resized
+from thaw.overlay import overlay
+from thaw.serving.predictor import Predictor
+from thaw.serving.thumbnail import thumbnail_url
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +164,30 @@ def test_loading_the_package_loads_little(tmp_path):
 def test_a_missing_bundle_is_one_line(tmp_path):
     with pytest.raises(thaw.ThawError, match="dvc repro"):
         thaw.load(str(tmp_path))
+
+
+def test_an_input_of_another_size_shows_less_detail(tmp_path):
+    predictor = Predictor(write_colours(tmp_path / "bundle", resize="crop"))
+    assert predictor.reduced_to(SIDE) is predictor
+    stripes = np.zeros((64, 96, 3), np.uint8)
+    stripes[:, ::8] = 255
+    small = predictor.reduced_to(4)
+    of_size_4 = resized(Image.fromarray(stripes), 4, "crop")
+    np.testing.assert_array_equal(small.decode(stripes), predictor.decode(of_size_4))
+    view = small(stripes).view()
+    assert view.shape == predictor(stripes).view().shape == (64, 64, 3)
+    assert view.std() < predictor(stripes).view().std() / 2
+
+
+def test_the_opacity_of_an_overlay(classify, picture):
+    found = classify(picture)
+    clear, full = (overlay(found.view(), found.heatmap(), share) for share in (0.0, 1.0))
+    np.testing.assert_array_equal(clear, found.view())
+    np.testing.assert_array_equal(overlay(found.view(), found.heatmap()), found.overlay())
+    assert (full != clear).any(axis=2).mean() > 0.5
+
+
+def test_a_thumbnail_is_small_and_upright(picture):
+    kind, content = thumbnail_url(picture, 20).split(",")
+    with Image.open(io.BytesIO(base64.b64decode(content))) as image:
+        assert kind == "data:image/jpeg;base64" and image.height == 20 and image.width < 20

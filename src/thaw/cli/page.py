@@ -12,6 +12,7 @@ from thaw.cli.images import Bundle
 from thaw.cli.project import project_root
 from thaw.errors import ThawError
 from thaw.paths import BUNDLE
+from thaw.serving.token import server_token
 
 FOLDER = Path(__file__).parent.parent / "page"
 MAX_MEGABYTES = 10  # of an upload
@@ -34,6 +35,7 @@ def page(bundle: Bundle = None, host: Host = "127.0.0.1", port: Port = 8501) -> 
             "this command needs the package streamlit, which is not installed: run "
             "`pip install 'thaw[page]'`"
         )
+    server_token()  # so that one that is too short is told here
     options = {
         "server.address": host,
         "server.port": port,
@@ -43,6 +45,7 @@ def page(bundle: Bundle = None, host: Host = "127.0.0.1", port: Port = 8501) -> 
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "global.disableWidgetStateDuplicationWarning": "true",  # a button sets sliders back
         "theme.base": FOLDER / "theme.toml",
     }
     if bundle is not None and "://" not in bundle:

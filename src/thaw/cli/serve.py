@@ -1,7 +1,6 @@
 """`thaw serve`: prediction over HTTP."""
 
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,14 +11,12 @@ from thaw.cli.images import Bundle
 from thaw.cli.project import from_here, project_root
 from thaw.errors import ThawError
 from thaw.paths import BUNDLE, PUBLISHED
+from thaw.serving.token import TOKEN, server_token
 
 if TYPE_CHECKING:
     from flask import Blueprint
 
     from thaw.serving.published import LiveBundle
-
-TOKEN = "THAW_TOKEN"  # not an option: the list of processes shows those
-SHORTEST_TOKEN = 16  # characters
 
 Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is any.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is any free one.")]
@@ -78,7 +75,7 @@ def serve(  # noqa: PLR0913, each is an option
             "`pip install 'thaw[serve]'`"
         ) from None
     settings = ServeSettings(
-        host, port, tuple(allow_host or ()), tuple(allow_origin or ()), token=_token()
+        host, port, tuple(allow_host or ()), tuple(allow_origin or ()), token=server_token()
     )
     log_json()
     few_arenas()
@@ -111,16 +108,6 @@ def _routes(
     if feedback:
         routes.append(feedback_blueprint(live, token, feedback / "relabel.csv", images))
     return routes
-
-
-def _token() -> str | None:
-    token = os.environ.get(TOKEN)
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        raise ThawError(
-            f"{TOKEN} must have {SHORTEST_TOKEN} characters or more, but has {len(token)}: make "
-            "one with `openssl rand -hex 32`, or unset it"
-        )
-    return token
 
 
 def log_json() -> None:

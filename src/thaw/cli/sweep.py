@@ -75,7 +75,9 @@ def _sweep(words: list[str], seconds: float | None, jobs: int, json_: bool) -> N
     failed = [outcome for outcome in outcomes if outcome.error]
     ranking = board.ranking()
     if json_:
-        print_json(_as_json(plan, board, ranking, failed))
+        from thaw.experiments.sweep_result import as_json
+
+        print_json(as_json(plan, board, ranking, failed))
     elif ranking:
         _show_ranking(ranking)
         _show_verdict(ranking)
@@ -114,11 +116,7 @@ def _show_plan(plan: "Plan") -> None:
         f"{len(plan.points)} points, {len(plan.done)} done, {len(plan.todo)} to run, with about "
         f"{plan.disk / 1e6:,.0f} MB of new outputs; {free / 1e6:,.0f} MB of disk are free"
     )
-    if plan.disk > free:
-        raise ThawError(
-            f"the new outputs of a sweep must fit on the disk, but need {plan.disk / 1e6:,.0f} MB: "
-            "free some with `thaw sweep --clean`, or sweep fewer points at a time"
-        )
+    plan.check_disk(free)
 
 
 @contextmanager
@@ -185,25 +183,20 @@ def _show_ranking(ranking: "Ranking") -> None:
 
 def _on_test(metrics: dict[str, Any]) -> str:
     """The metrics of the test split that are headlines."""
+    from thaw.experiments.sweep_result import of_test
+
     return ", ".join(
-        f"{key} {value:.4f}" for key, value in _of_test(metrics).items() if isinstance(value, float)
+        f"{key} {value:.4f}" for key, value in of_test(metrics).items() if isinstance(value, float)
     )
-
-
-def _of_test(metrics: dict[str, Any]) -> dict[str, Any]:
-    from thaw.evaluate.metrics import HEADLINE
-
-    return {key: metrics[key] for key in HEADLINE if key in metrics and not key.startswith("val_")}
 
 
 def _show_verdict(ranking: "Ranking") -> None:
     """Print whether the best setting is shown to be better than the second, as `thaw compare`."""
     from thaw.experiments.compare import compare
-    from thaw.experiments.comparison_table import sentence
+    from thaw.experiments.sweep_result import verdict
 
-    if pair := compare(ranking.runs, strict=False).with_best(1):
-        first, second = ranking.settings[:2]
-        typer.echo(f"{first.label} and {second.label}: {sentence(pair)}")
+    if found := verdict(compare(ranking.runs, strict=False)):
+        typer.echo(found)
 
 
 def _write(ranking: "Ranking") -> None:
@@ -211,28 +204,6 @@ def _write(ranking: "Ranking") -> None:
 
     write_sweep(SWEEP_RESULTS, ranking.runs)
     note(f"all points: {SWEEP_RESULTS}/sweep.csv and sweep.png")
-
-
-def _as_json(
-    plan: "Plan", board: "Board", ranking: "Ranking | None", failed: "list[Outcome]"
-) -> dict[str, Any]:
-    """All settings and pairs as `thaw compare --json` has them, and what is chosen."""
-    from thaw.experiments.compare import compare
-    from thaw.experiments.comparison_table import as_json
-
-    errors = [{"experiment": one.point.name, "error": one.error} for one in failed]
-    counts = {"points": len(plan.points), "left": _left(plan, board, failed), "failed": errors}
-    if ranking is None:
-        return {**counts, "chosen": None}
-    chosen = {"experiment": ranking.best.name, "test": _of_test(ranking.best.metrics)}
-    compared = as_json(compare(ranking.runs, strict=False), with_test=False)
-    compared["left_out"] = [*compared["left_out"], *board.left_out]
-    return {**counts, "chosen": chosen, **compared}
-
-
-def _left(plan: "Plan", board: "Board", failed: "list[Outcome]") -> int:
-    """How many points have not run."""
-    return len(plan.points) - len(board.done) - len(failed)
 
 
 def _show_rest(
@@ -243,5 +214,5 @@ def _show_rest(
         note(line)
     for outcome in failed:
         note(f"failed: {outcome.point.name}: {outcome.error}; see {outcome.log}")
-    if left := _left(plan, board, failed):
+    if left := len(plan.points) - len(board.done) - len(failed):
         note(f"{left} points are left: the same command continues")

@@ -27,14 +27,7 @@ def read_labels(
     """
     if path is None:
         return {}
-    with unreadable_refused(path):
-        table = parse_table(str(path), path.read_bytes())
-    if set(COLUMNS) - set(table.columns):
-        raise ThawError(
-            f"data.relabel must have the columns name and label, but {path} has "
-            f"{listing(table.columns)}: name them so in its first line"
-        )
-    labels = _by_name(table.rows)
+    labels = _by_name(_rows(path))
     known, allowed = set(names), {"", *classes}
     for rule, wrong in (
         (
@@ -53,6 +46,26 @@ def read_labels(
                 f"{listing(map(repr, sorted(wrong)))} ({len(wrong)} in all): correct it"
             )
     return {name: label for name, [label] in labels.items()}
+
+
+def read_corrections(path: Path | None) -> dict[str, str]:
+    """The rows of the CSV `path` as they stand, label by name, the last of several; none without.
+
+    Raises ThawError if it cannot be read.
+    """
+    return {row["name"]: row["label"].strip() for row in (_rows(path) if path else ())}
+
+
+def _rows(path: Path) -> Sequence[Mapping[str, str]]:
+    """The rows of the CSV, with name and label."""
+    with unreadable_refused(path):
+        table = parse_table(str(path), path.read_bytes())
+    if set(COLUMNS) - set(table.columns):
+        raise ThawError(
+            f"data.relabel must have the columns name and label, but {path} has "
+            f"{listing(table.columns)}: name them so in its first line"
+        )
+    return table.rows
 
 
 def _by_name(rows: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:

@@ -6,30 +6,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
+from thaw.evaluate.audit_lists import LABEL, LISTS
 from thaw.evaluate.audit_script import SCRIPT, STYLE
 from thaw.evaluate.html_page import jpeg_uri, table, write_page
 from thaw.evaluate.image_quality import LEVEL, STRONG, Association
-from thaw.evaluate.label_audit import LABEL, OUTLIER, QUALITY
-from thaw.images import read_rgb
+from thaw.images import thumbnail
 
 MOST_SHOWN = 100  # images of a list
 MOST_ROWS = 12  # of the table of associations
 SIDE = 240  # pixels of a thumbnail
-LISTS = {
-    LABEL: (
-        "Label looks wrong",
-        "By the probability of the label, which heads trained without the image give.",
-    ),
-    OUTLIER: (
-        "Shows none of the classes",
-        "By the distance, of embeddings, to the nearest images of the other folds.",
-    ),
-    QUALITY: ("Image quality", "Dark, bright, blurred, of an odd size or aspect ratio."),
-}
 INTRODUCTION = """
 <h1>Audit of the labels</h1>
 <p>{count} training and validation images; test images take no part. Confident learning takes
@@ -66,13 +53,6 @@ def shown(audit: pd.DataFrame) -> pd.DataFrame:
     return audit[audit["rank"] <= MOST_SHOWN]
 
 
-def thumbnail(data: bytes) -> np.ndarray:
-    """Encoded image → uint8 RGB (h, w, 3), at most SIDE pixels a side, with its aspect ratio."""
-    small = read_rgb(data)
-    small.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(small)
-
-
 def write_empty_page(path: Path) -> None:
     """Write the page that says that there are no out-of-fold predictions."""
     write_page(path, "audit", SWITCHED_OFF)
@@ -92,7 +72,7 @@ def write_audit_page(
     name, those of the rows that are `shown`.
     """
     labels = audit.loc[audit["list"] == LABEL, ["name", "label"]].sort_values("name")
-    thumbnails = {name: jpeg_uri(thumbnail(data)) for name, data in images.items()}
+    thumbnails = {name: jpeg_uri(thumbnail(data, SIDE)) for name, data in images.items()}
     options = "".join(f"<option>{escape(name)}</option>" for name in classes)
     parts = [
         INTRODUCTION.format(count=f"{len(labels):,}", wrong=f"{wrong:,}"),

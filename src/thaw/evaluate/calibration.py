@@ -30,7 +30,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> Reli
     The bins have equal widths.
     """
     confidences, correct = _confidences(probabilities, truth)
-    index, edges = _bin_by_width(confidences, bins), np.linspace(0, 1, bins + 1)
+    index, edges = bin_by_width(confidences, bins), np.linspace(0, 1, bins + 1)
     count = np.bincount(index, minlength=bins)
     with np.errstate(invalid="ignore"):
         confidence = np.bincount(index, confidences, bins) / count
@@ -46,7 +46,7 @@ def _confidences(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarr
     )
 
 
-def _bin_by_width(confidences: np.ndarray, bins: int) -> np.ndarray:
+def bin_by_width(confidences: np.ndarray, bins: int) -> np.ndarray:
     """The bin of each image, int (N,); the bins divide [0, 1] equally."""
     edges = np.linspace(0, 1, bins + 1)
     # Softmax may exceed 1 by a rounding error, and 0 belongs to the first bin.
@@ -62,7 +62,7 @@ def _bin_by_rank(confidences: np.ndarray, bins: int) -> np.ndarray:
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> float:
     """Σ_b n_b / n · |accuracy_b - confidence_b|, in [0, 1] (Guo et al. 2017, eq. 3)."""
     confidences, correct = _confidences(probabilities, truth)
-    gaps = np.bincount(_bin_by_width(confidences, bins), correct - confidences, bins)
+    gaps = np.bincount(bin_by_width(confidences, bins), correct - confidences, bins)
     return float(np.abs(gaps).sum() / len(truth))
 
 
@@ -80,7 +80,7 @@ def calibration_metrics(
     of_truth = log(probabilities[np.arange(len(truth)), truth]).astype(np.float64)
     gaps = (correct - confidences)[:, None]
     terms = {
-        "ece": gaps * np.eye(bins)[_bin_by_width(confidences, bins)],
+        "ece": gaps * np.eye(bins)[bin_by_width(confidences, bins)],
         "ece_adaptive": gaps * np.eye(bins)[_bin_by_rank(confidences, bins)],
         "brier": np.sum((probabilities - hits) ** 2, axis=1, keepdims=True),
         "nll": -of_truth[:, None],

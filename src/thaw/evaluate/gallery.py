@@ -7,34 +7,19 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.gradcam import Explained
 from thaw.evaluate.plots import BLUE, ORANGE, STYLE, save
 from thaw.evaluate.predictions import Predictions
-from thaw.images import read_rgb
 from thaw.overlay import overlay
 
 COLUMNS = 6  # images in a row of the errors
 MAX_ROWS = 24  # classes in the Grad-CAM gallery; with a thousand, no PNG could hold them
 # Inches; drawn at 100 dots per inch.
 SIDE, MARGIN = 1.4, 0.08
+PIXELS = 140  # of a thumbnail's longer side
 LINE_HEIGHT = 0.16
-
-
-def worst_mistakes(test: Predictions, count: int) -> np.ndarray:
-    """Indices of the `count` misclassified images with the highest confidence, highest first."""
-    wrong = np.flatnonzero(test.predicted != test.truth)
-    order = np.argsort(-test.probabilities.max(axis=1)[wrong], kind="stable")
-    return wrong[order][:count]
-
-
-def thumbnail(data: bytes) -> np.ndarray:
-    """Encoded image → uint8 RGB (h, w, 3), at most 140 pixels a side, with its aspect ratio."""
-    small = read_rgb(data)
-    small.thumbnail((140, 140), Image.Resampling.BILINEAR)
-    return np.asarray(small)
 
 
 def draw_mistakes(

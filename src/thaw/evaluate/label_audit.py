@@ -13,10 +13,9 @@ from cleanlab.rank import get_label_quality_scores
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from thaw.evaluate.audit_lists import COLUMNS, LABEL, OUTLIER
 from thaw.evaluate.predictions import Predictions
 
-LABEL, OUTLIER, QUALITY = "label", "outlier", "quality"  # the lists
-COLUMNS = ["list", "rank", "name", "label", "suggested", "score", "reason"]
 NEIGHBOURS = 10
 DIGITS = 6  # of a score; the ones after them differ between processors
 
@@ -39,7 +38,7 @@ def ranking(
     }
     table = pd.DataFrame(columns).query("reason != ''")
     table = table.sort_values(["score", "name"], ascending=[False, True], ignore_index=True)
-    return table.assign(list=which, rank=np.arange(1, len(table) + 1))[COLUMNS]
+    return table.assign(list=which, rank=np.arange(1, len(table) + 1))[list(COLUMNS)]
 
 
 def label_list(found: Predictions) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from thaw.errors import ThawError, listing
 from thaw.evaluate.metrics import share
+from thaw.evaluate.mistakes import confused_pairs
 
 MOST_CLASSES = 12  # that a confusion matrix shows
 PAIRS = 10  # of the most confused
@@ -76,14 +77,8 @@ class LabelledAnswers:
 
     def _confused(self, confusion: np.ndarray) -> list[dict[str, Any]]:
         """The most frequent errors: truth, answer and how many images."""
-        wrong = confusion * (1 - np.eye(len(confusion), dtype=np.int64))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
-        pairs = [divmod(int(at), len(wrong)) for at in order]
-        return [
-            {"truth": self.labels[t], "answer": self.labels[a], "images": int(wrong[t, a])}
-            for t, a in pairs
-            if wrong[t, a]
-        ]
+        pairs = confused_pairs(confusion, self.labels)[:PAIRS]
+        return [{"truth": t, "answer": a, "images": images} for t, a, images, _ in pairs]
 
 
 def _accuracy(confusion: np.ndarray) -> dict[str, float]:

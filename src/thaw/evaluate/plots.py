@@ -14,6 +14,7 @@ from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
 
 from thaw.data.plot_text import DEFAULT_FONT, fonts_for, shorten
+from thaw.evaluate.mistakes import confusion_matrix
 from thaw.evaluate.predictions import Predictions
 from thaw.files import atomic_write
 
@@ -128,8 +129,7 @@ def draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
 def draw_confusion(axes: Axes, test: Predictions) -> None:
     """Draw counts; each cell is shaded by its fraction of the true class."""
     classes = len(test.labels)
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (test.truth, test.predicted), 1)
+    counts = confusion_matrix(test)
     fractions = counts / counts.sum(axis=1, keepdims=True)
     axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set(title="Confusion matrix", xlabel="predicted label", ylabel="true label")

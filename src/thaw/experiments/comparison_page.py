@@ -1,31 +1,19 @@
 """Write a comparison as one HTML page that needs no network."""
 
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from thaw.data.tables import read_rows
-from thaw.evaluate.gallery import thumbnail
+import numpy as np
+
 from thaw.evaluate.html_page import data_uri, jpeg_uri, table
 from thaw.evaluate.html_page import write_page as write_html
-from thaw.evaluate.predictions import Predictions
 from thaw.experiments import comparison_table
-from thaw.experiments.compare import (
-    BETTER,
-    UNCLEAR,
-    WORSE,
-    Comparison,
-    Pair,
-    pair_runs,
-    paired_answers,
-    predictions,
-)
+from thaw.experiments.compare import BETTER, UNCLEAR, WORSE, Comparison, Pair
 from thaw.experiments.comparison_plots import draw_intervals, draw_setting, shared_ranges
-from thaw.experiments.experiment import Experiment
-from thaw.paths import IMAGES
+from thaw.experiments.comparison_table import PAIRED
+from thaw.experiments.disagreement import Disagreement, find_disagreements, thumbnails
 
 MOST_DRAWN = 12  # settings; a table of more is readable, pictures are not
-MOST_IMAGES = 12  # on which two settings disagree
 STYLE = """
 tbody tr:first-child td { font-weight: 600; }
 .pairs tbody tr:first-child td { font-weight: 400; }
@@ -44,15 +32,6 @@ summary { cursor: pointer; color: var(--soft); }
 """
 
 
-@dataclass(frozen=True)
-class Disagreement:
-    """An image on which two runs disagree."""
-
-    name: str
-    truth: str
-    answers: tuple[tuple[str, float], tuple[str, float]]  # class and probability, of both
-
-
 def write_page(path: Path, comparison: Comparison, with_test: bool) -> None:
     """Write the page. with_test: also the accuracy on test images."""
     parts = [
@@ -67,21 +46,9 @@ def write_page(path: Path, comparison: Comparison, with_test: bool) -> None:
 
 
 def _head(comparison: Comparison) -> str:
-    """What was compared, on which images, and how many are shown to be worse than the best."""
-    n, others = comparison.scores[0].n, len(comparison.settings) - 1
-    worse = sum(p.verdict != UNCLEAR for p in comparison.pairs if p.first == 0)
-    which = {
-        "val": f"{n:,} validation images",
-        "out-of-fold": f"out-of-fold predictions of {n:,} training and validation images",
-    }[comparison.images]
-    best = escape(comparison.settings[0].label)
-    found = (
-        f"<b>{best}</b> has the highest accuracy on {which}. Of {others} others, "
-        f"<b>{worse}</b> {'is' if worse == 1 else 'are'} shown to differ from it."
-        if others
-        else f"One setting, on {which}."
-    )
+    """What was found, and what was left out."""
     left_out = "".join(f"<p class=soft>{escape(line)}</p>" for line in comparison.left_out)
+    found = escape(comparison_table.summary(comparison))
     return f"<h1>Comparison of experiments</h1><p>{found}</p>{left_out}"
 
 
@@ -93,31 +60,12 @@ def _intervals(comparison: Comparison) -> str:
 
 def _pairs(comparison: Comparison) -> str:
     """All tests, folded away if they are many."""
-    rows = [
-        {
-            "first": comparison.settings[pair.first].label,
-            "second": comparison.settings[pair.second].label,
-            "difference": f"{pair.difference:+.4f}",
-            "95 % interval": f"{pair.low:+.4f} to {pair.high:+.4f}",
-            "p": f"{pair.p_value:.2g}",
-            "p, corrected": f"{pair.adjusted:.2g}",
-            "could show": f"{pair.smallest:.4f}",
-            "images": f"{pair.n:,} {pair.images}",
-            "the first is": pair.verdict,
-        }
-        for pair in comparison.pairs
-    ]
+    rows = comparison_table.pair_rows(comparison)
     if not rows:
         return ""
-    how = (
-        "Exact McNemar test on the same images, in which an image and its duplicates count as one, "
-        "and so do the runs of a setting; p is corrected by Holm's method over all pairs. A "
-        "difference is shown if the corrected p is at most 0.05. “Could show” is the smallest "
-        "difference that these images could show. Intervals are by bootstrap, not corrected."
-    )
     opened = " open" if len(rows) <= MOST_DRAWN else ""
     return (
-        f"<h2>Paired tests</h2><p class=soft>{how}</p><details{opened}><summary>{len(rows)} "
+        f"<h2>Paired tests</h2><p class=soft>{PAIRED}</p><details{opened}><summary>{len(rows)} "
         f"{'pair' if len(rows) == 1 else 'pairs'}</summary>{table(rows, 'pairs')}</details>"
     )
 
@@ -125,11 +73,11 @@ def _pairs(comparison: Comparison) -> str:
 def _disagreements(comparison: Comparison) -> str:
     """For each setting, the images on which it and the first disagree."""
     pairs = [pair for pair in comparison.pairs if pair.first == 0][: MOST_DRAWN - 1]
-    chosen = {pair.second: _disagree(comparison, pair) for pair in pairs}
+    chosen = {pair.second: find_disagreements(comparison, pair) for pair in pairs}
     found = [item for items, _ in chosen.values() for item in items]
     if not pairs:
         return ""
-    images = _thumbnails(comparison.settings[0].runs[0], {item.name for item in found})
+    images = thumbnails(comparison.settings[0].runs[0], {item.name for item in found})
     parts = [_disagreement(comparison, pair, images, *chosen[pair.second]) for pair in pairs]
     return f"<h2>Where they disagree</h2>{_limit(comparison)}{''.join(parts)}"
 
@@ -137,7 +85,7 @@ def _disagreements(comparison: Comparison) -> str:
 def _disagreement(
     comparison: Comparison,
     pair: Pair,
-    images: dict[str, str],
+    images: dict[str, np.ndarray],
     items: list[Disagreement],
     count: int,
 ) -> str:
@@ -145,7 +93,7 @@ def _disagreement(
     badge = {BETTER: f"{first} is better", WORSE: f"{second} is better"}.get(pair.verdict, UNCLEAR)
     shown = "" if badge == UNCLEAR else " shown"
     some = f", {len(items)} of them here" if count > len(items) else ""
-    figures = "".join(_image(item, images[item.name], (first, second)) for item in items)
+    figures = "".join(_image(item, jpeg_uri(images[item.name]), (first, second)) for item in items)
     return (
         f"<h3>{first} and {second} <span class='verdict{shown}'>{badge}</span></h3>"
         f"<p class=soft>{escape(comparison_table.sentence(pair))}. On {count:,} images one alone "
@@ -164,36 +112,6 @@ def _image(item: Disagreement, source: str, names: tuple[str, str]) -> str:
         f"<figure><img src='{source}' alt='{name}' title='{name}' loading=lazy>"
         f"<figcaption>true: {escape(item.truth)}{answers}</figcaption></figure>"
     )
-
-
-def _disagree(comparison: Comparison, pair: Pair) -> tuple[list[Disagreement], int]:
-    """Images on which two settings disagree, first those on which most runs do; and how many."""
-    runs = pair_runs(comparison.settings[pair.first], comparison.settings[pair.second])
-    sums = paired_answers(runs, pair.images).groupby("name")["difference"].sum()
-    sums = sums[sums != 0].abs().sort_values(ascending=False, kind="stable")
-    items: dict[str, Disagreement] = {}
-    for first, second in runs:
-        ours, theirs = predictions(first, pair.images), predictions(second, pair.images)
-        here = {name: index for index, name in enumerate(ours.names)}
-        there = {name: index for index, name in enumerate(theirs.names)}
-        for name in sums.index[:MOST_IMAGES]:
-            if name in here and name not in items:
-                one, other = _answer(ours, here[name]), _answer(theirs, there[name])
-                if one[0] != other[0]:
-                    truth = ours.labels[ours.truth[here[name]]]
-                    items[name] = Disagreement(name, truth, (one, other))
-    return list(items.values()), len(sums)
-
-
-def _answer(found: Predictions, index: int) -> tuple[str, float]:
-    k = found.predicted[index]
-    return found.labels[k], float(found.probabilities[index, k])
-
-
-def _thumbnails(experiment: Experiment, names: set[str]) -> dict[str, str]:
-    """The images as JPEG in data URIs, by name."""
-    rows = read_rows(experiment.cached(IMAGES), ["name", "bytes"], names)
-    return {row["name"]: jpeg_uri(thumbnail(row["bytes"])) for row in rows}
 
 
 def _drawings(comparison: Comparison) -> str:

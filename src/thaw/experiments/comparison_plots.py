@@ -1,7 +1,7 @@
 """Draw what the page of a comparison shows, as SVG."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import matplotlib
 import numpy as np
@@ -23,23 +23,49 @@ MEASURES = ("loss", "accuracy")
 
 def draw_intervals(comparison: Comparison) -> bytes:
     """Accuracy of each setting, and its difference to the first, with their 95 % intervals."""
+    return _draw_rows(comparison, [_draw_accuracies, _draw_differences], 12)
+
+
+def draw_accuracies(comparison: Comparison) -> bytes:
+    """Accuracy of each setting, with its 95 % interval."""
+    return _draw_rows(comparison, [_draw_accuracies], 6.5)
+
+
+def draw_differences(comparison: Comparison) -> bytes:
+    """Difference in accuracy of each setting to the first, with its 95 % interval."""
+    return _draw_rows(comparison, [_draw_differences], 6.5)
+
+
+def _draw_rows(
+    comparison: Comparison, panels: Sequence[Callable[[Axes, Comparison], None]], width: float
+) -> bytes:
+    """Panels side by side, in each a row for each setting. width: inches."""
     names = [setting.label for setting in comparison.settings]
-    rows = range(len(names))
     with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(names)}):
-        figure = Figure(figsize=(12, 1.1 + 0.34 * len(names)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        for row, score in zip(rows, comparison.scores, strict=True):
-            _interval(left, row, (score.accuracy, score.low, score.high), BLUE)
-        for pair in comparison.pairs:
-            if pair.first == 0:
-                values = (-pair.difference, -pair.high, -pair.low)
-                colour = GREY if pair.verdict == UNCLEAR else ORANGE
-                _interval(right, pair.second, values, colour)
-        right.axvline(0, color=GREY, linewidth=1, linestyle=":")
-        left.set(title=f"Accuracy ({comparison.images})", ylim=(len(names) - 0.5, -0.5))
-        left.set_yticks(rows, [drawable(name) for name in names])
-        right.set(title=f"Difference to {drawable(names[0])}; orange: shown")
-        return _svg(figure)
+        figure = Figure(figsize=(width, 1.1 + 0.34 * len(names)), layout="constrained")
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)
+        for axes, draw in zip(grid.flat, panels, strict=True):
+            draw(axes, comparison)
+        first = grid[0, 0]
+        first.set_yticks(range(len(names)), [drawable(name) for name in names])
+        first.set_ylim(len(names) - 0.5, -0.5)
+        return as_svg(figure)
+
+
+def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
+    for row, score in enumerate(comparison.scores):
+        _interval(axes, row, (score.accuracy, score.low, score.high), BLUE)
+    axes.set_title(f"Accuracy ({comparison.images})")
+
+
+def _draw_differences(axes: Axes, comparison: Comparison) -> None:
+    for pair in comparison.pairs:
+        if pair.first == 0:
+            values = (-pair.difference, -pair.high, -pair.low)
+            colour = GREY if pair.verdict == UNCLEAR else ORANGE
+            _interval(axes, pair.second, values, colour)
+    axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
+    axes.set_title("Difference to the first; orange: shown")
 
 
 def _interval(axes: Axes, row: int, values: tuple[float, float, float], colour: str) -> None:
@@ -61,15 +87,39 @@ def shared_ranges(curves: Iterable[pd.DataFrame]) -> Ranges:
 
 def draw_setting(setting: Setting, images: str, ranges: Ranges) -> bytes:
     """Learning curves of all runs of a setting, and their confusion matrix."""
-    found = [predictions(run, images) for run in setting.runs]
-    with matplotlib.rc_context(STYLE | SVG | {"font.family": fonts_for(found[0].labels)}):
+    with matplotlib.rc_context(STYLE | SVG | {"font.family": _fonts(setting, images)}):
         figure = Figure(figsize=(12, 3.1), layout="constrained")
         *curves, confusion = figure.subplots(1, 3)
         for axes, measure in zip(curves, MEASURES, strict=True):
             _draw_curves(axes, setting, measure, ranges[measure])
-        draw_confusion(confusion, _joined(found))
-        confusion.set_title(f"Confusion matrix ({images})")
-        return _svg(figure)
+        _draw_confusion(confusion, setting, images)
+        return as_svg(figure)
+
+
+def draw_learning_curves(setting: Setting, ranges: Ranges) -> bytes:
+    """Learning curves of all runs of a setting."""
+    with matplotlib.rc_context(STYLE | SVG):
+        figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+        for axes, measure in zip(figure.subplots(1, 2), MEASURES, strict=True):
+            _draw_curves(axes, setting, measure, ranges[measure])
+        return as_svg(figure)
+
+
+def draw_setting_confusion(setting: Setting, images: str) -> bytes:
+    """The confusion matrix of all runs of a setting."""
+    with matplotlib.rc_context(STYLE | SVG | {"font.family": _fonts(setting, images)}):
+        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+        _draw_confusion(figure.subplots(), setting, images)
+        return as_svg(figure)
+
+
+def _fonts(setting: Setting, images: str) -> list[str]:
+    return fonts_for(predictions(setting.runs[0], images).labels)
+
+
+def _draw_confusion(axes: Axes, setting: Setting, images: str) -> None:
+    draw_confusion(axes, _joined([predictions(run, images) for run in setting.runs]))
+    axes.set_title(f"Confusion matrix ({images})")
 
 
 def _draw_curves(axes: Axes, setting: Setting, measure: str, limits: tuple[float, float]) -> None:
@@ -99,7 +149,8 @@ def _joined(found: list[Predictions]) -> Predictions:
     )
 
 
-def _svg(figure: Figure) -> bytes:
+def as_svg(figure: Figure) -> bytes:
+    """The figure; the same one gives the same bytes under the settings SVG."""
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()

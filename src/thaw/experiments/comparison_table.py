@@ -21,12 +21,34 @@ from thaw.experiments.compare import (
 )
 
 WIDTH = 100  # columns
+PAIRED = (
+    "Exact McNemar test on the same images, in which an image and its duplicates count as one, "
+    "and so do the runs of a setting; p is corrected by Holm's method over all pairs. A "
+    "difference is shown if the corrected p is at most 0.05. “Could show” is the smallest "
+    "difference that these images could show. Intervals are by bootstrap, not corrected."
+)
 TEST = "test, for no choice"
 OF_TEST = ("accuracy", "accuracy_low", "accuracy_high")  # of metrics/eval.json
 PAIR_KEYS = (
     *("images", "n", "runs", "difference", "low", "high", "p_value", "adjusted", "smallest"),
     "verdict",
 )
+
+
+def summary(comparison: Comparison) -> str:
+    """What was compared, on which images, and how many are shown to differ from the best."""
+    n, others = comparison.scores[0].n, len(comparison.settings) - 1
+    which = {
+        "val": f"{n:,} validation images",
+        "out-of-fold": f"out-of-fold predictions of {n:,} training and validation images",
+    }[comparison.images]
+    if not others:
+        return f"One setting, on {which}."
+    differ = sum(pair.verdict != UNCLEAR for pair in comparison.pairs if pair.first == 0)
+    return (
+        f"{comparison.settings[0].label} has the highest accuracy on {which}. Of {others} others, "
+        f"{differ} {'is' if differ == 1 else 'are'} shown to differ from it."
+    )
 
 
 def rows(comparison: Comparison, with_test: bool) -> list[dict[str, str]]:
@@ -103,6 +125,24 @@ def sentence(pair: Pair) -> str:
         f"({pair.low:+.4f} to {pair.high:+.4f}), {p_text(pair.adjusted)}, on {pair.n:,} images "
         f"({pair.images}{runs}), which could show {pair.smallest:.4f}"
     )
+
+
+def pair_rows(comparison: Comparison) -> list[dict[str, str]]:
+    """A row for each test; PAIRED says how it was done."""
+    return [
+        {
+            "first": comparison.settings[pair.first].label,
+            "second": comparison.settings[pair.second].label,
+            "difference": f"{pair.difference:+.4f}",
+            "95 % interval": f"{pair.low:+.4f} to {pair.high:+.4f}",
+            "p": f"{pair.p_value:.2g}",
+            "p, corrected": f"{pair.adjusted:.2g}",
+            "could show": f"{pair.smallest:.4f}",
+            "images": f"{pair.n:,} {pair.images}",
+            "the first is": pair.verdict,
+        }
+        for pair in comparison.pairs
+    ]
 
 
 def mean_seconds(setting: Setting) -> float | None:

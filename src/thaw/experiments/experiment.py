@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from thaw.data.tables import SPLIT_COLUMNS, read_csv
 from thaw.errors import ThawError, listing
 from thaw.evaluate.predictions import Predictions, read_out_of_fold, read_predictions
 from thaw.experiments.git import seconds_of
+from thaw.experiments.lock import params_and_outs
 from thaw.files import damage_explained
 from thaw.paths import (
     CROSSVAL_METRICS,
@@ -108,6 +109,11 @@ class Experiment:
         layers = count_layers(self.params["base.name"], self.params["base.alpha"])
         return bool(self.metrics["freeze_till"] >= layers)
 
+    def check_results(self) -> None:
+        """Raise ThawError unless what a comparison needs is in DVC's cache."""
+        for needed in (IMAGES, SPLIT, PREDICTIONS):
+            self.cached(needed)
+
     def cached(self, path: str | Path) -> Path:
         """The file of DVC's cache that is this output. Raises ThawError if it is not there."""
         md5 = self.outs.get(Path(path).as_posix(), "none")
@@ -156,10 +162,15 @@ def _read_current(repo: Repo) -> tuple[list[Experiment], list[str]]:
     refs = sorted(exp_refs_by_baseline(repo.scm, {head}).get(head, []), key=lambda ref: ref.name)
     revisions = {"HEAD": head} | {ref.name: str(ref) for ref in refs} | {WORKSPACE: WORKSPACE}
     found, left_out = _read_present(repo, revisions)
+    return distinct(found), left_out
+
+
+def distinct(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Those with other outs than all before."""
     different: dict[str, Experiment] = {}
-    for experiment in found:
+    for experiment in experiments:
         different.setdefault(json.dumps(dict(experiment.outs), sort_keys=True), experiment)
-    return list(different.values()), left_out
+    return list(different.values())
 
 
 def read_revisions(revisions: Mapping[str, str]) -> tuple[list[Experiment], list[str]]:
@@ -177,15 +188,26 @@ def _read_present(repo: Repo, revisions: Mapping[str, str]) -> tuple[list[Experi
         try:
             found.append(_read(repo, name, revision))
         except ThawError as error:
-            left_out.append(f"{name} is left out: {error}")
+            left_out.append(why_left_out(name, error))
     return found, left_out
+
+
+def why_left_out(name: str, error: ThawError) -> str:
+    """The line for an experiment that cannot be read."""
+    return f"{name} is left out: {error}"
+
+
+def read_revision(name: str, revision: str) -> Experiment:
+    """Read one. Raises ThawError if its results are not here."""
+    with Repo() as repo:
+        return _read(repo, name, revision)
 
 
 def _read(repo: Repo, name: str, revision: str) -> Experiment:
     read = _reader(repo, revision)
     advice = f"run the pipeline, or leave {name} out"
     with damage_explained(f"{LOCK} of {name}", advice):
-        params, outs = _from_lock(name, parse_yaml(read(LOCK), str(LOCK))["stages"].values())
+        params, outs = params_and_outs(name, parse_yaml(read(LOCK), str(LOCK))["stages"].values())
     texts = {}
     for path in FILES:
         with damage_explained(f"{path} of {name}", advice):
@@ -196,31 +218,8 @@ def _read(repo: Repo, name: str, revision: str) -> Experiment:
     message = repo.scm.resolve_commit(resolve_rev(repo.scm, revision)).message if is_commit else ""
     cache = Path(repo.cache.local.path)
     experiment = Experiment(name, params, outs, texts, cache, seconds_of(message))
-    for needed in (IMAGES, SPLIT, PREDICTIONS):
-        experiment.cached(needed)
+    experiment.check_results()
     return experiment
-
-
-def _from_lock(
-    name: str, stages: Collection[dict[str, Any]]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Params by full key, and hashes of outs. Raises ThawError in the middle of a run."""
-    outs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
-    deps = [(dep["path"], dep["md5"]) for stage in stages for dep in stage.get("deps", [])]
-    values = [
-        item
-        for stage in stages
-        for item in _flat(stage.get("params", {}).get("params.yaml", {})).items()
-    ]
-    params = dict(values)
-    if any(outs.get(path, md5) != md5 for path, md5 in deps) or any(
-        params[key] != value for key, value in values
-    ):
-        raise ThawError(
-            f"{name} must be the result of one run, but its stages ran on different inputs: "
-            "`dvc repro`"
-        )
-    return params, outs
 
 
 def _reader(repo: Repo, revision: str) -> Read:
@@ -235,12 +234,3 @@ def _reader(repo: Repo, revision: str) -> Read:
             return str(stream.read())
 
     return read
-
-
-def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Params by full key. dvc.lock has whole sections, and single keys such as `base.name`."""
-    flat: dict[str, Any] = {}
-    for key, value in params.items():
-        is_section = isinstance(value, dict) and "." not in key
-        flat |= {f"{key}.{name}": v for name, v in value.items()} if is_section else {key: value}
-    return flat

@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -43,6 +44,15 @@ class Plan:
     def todo(self) -> list[Point]:
         """The points to run, those with common work together."""
         return [point for point in self.points if point.name not in self.done]
+
+    def check_disk(self, free: int) -> None:
+        """Raise ThawError if the new outputs need more than so many bytes."""
+        if self.disk > free:
+            raise ThawError(
+                "the new outputs of a sweep must fit on the disk, but need "
+                f"{self.disk / 1e6:,.0f} MB: free some with `thaw sweep --clean`, or sweep fewer "
+                "points at a time"
+            )
 
 
 @dataclass(frozen=True)
@@ -126,13 +136,17 @@ def _cached_keys(pipeline: Pipeline, lock: dict[str, Any]) -> Iterator[str]:
 
 
 def run_points(
-    plan: Plan, jobs: int, is_interrupted: Callable[[], bool], seconds: float | None = None
+    plan: Plan,
+    jobs: int,
+    is_interrupted: Callable[[], bool],
+    seconds: float | None = None,
+    stdin: int | None = subprocess.DEVNULL,
 ) -> Generator[Outcome]:
     """Run the points that are not done, `jobs` at a time, and yield each as it ends.
 
     Each job has its own copy of the repository, so the working tree is not touched. No two run at
     the same time if both would do the same work. After `seconds` no further one starts; once
-    interrupted, what runs is killed.
+    interrupted, what runs is killed. stdin: what they read from, as in Checkout.start.
     """
     start, waiting, made = time.monotonic(), plan.todo, set(plan.made)
     running: dict[Checkout, Point] = {}
@@ -144,7 +158,7 @@ def run_points(
             point = None if is_late or not free else _startable(plan, waiting, busy, made)
             if point:
                 waiting.remove(point)
-                free[0].start(point, plan.before, _log(point))
+                free[0].start(point, plan.before, _log(point), stdin)
                 running[free[0]] = point
             elif not running:
                 return

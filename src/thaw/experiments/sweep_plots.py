@@ -16,6 +16,7 @@ from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.plots import GREY, PALETTE, STYLE, save
 from thaw.evaluate.tables import write_table
 from thaw.experiments.compare import common_images, differing, shown
+from thaw.experiments.comparison_plots import SVG, as_svg
 from thaw.experiments.experiment import SEEDS, Experiment
 
 DEPTH = "train.freeze_till"
@@ -78,21 +79,37 @@ def draw_sweep(path: Path, table: pd.DataFrame, keys: Sequence[str]) -> None:
     A line for each combination of the other keys; a band from the lowest to the highest seed. Of
     many keys the first MOST_KEYS are drawn.
     """
-    keys = keys[:MOST_KEYS]
-    texts = [str(value) for key in keys for value in table[key]]
-    with matplotlib.rc_context(STYLE | {"font.family": fonts_for(texts)}):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-        figure = Figure(figsize=(12, 4.4 * len(keys)), layout=layout)
-        grid = figure.subplots(len(keys), len(MEASURES), squeeze=False)
-        for key, panels in zip(keys, grid, strict=True):
-            others = [other for other in keys if other != key]
-            for axes, measure in zip(panels, MEASURES, strict=True):
-                _draw_measure(axes, table, key, others, measure)
-            _draw_parameters(panels, table, key, others)
-            if others:
-                panels[0].legend(loc="best", fontsize=8)
+    with matplotlib.rc_context(_style(table, keys)):
+        figure = _figure(table, keys, MEASURES)
         figure.suptitle(CAPTION, fontsize=10, x=0.01, ha="left", color=GREY)
         save(figure, path)
+
+
+def draw_measure(experiments: Sequence[Experiment], measure: str) -> bytes:
+    """The same of one of MEASURES, against the params in which experiments differ, as SVG."""
+    table, keys = sweep_table(experiments), varying(experiments)
+    with matplotlib.rc_context(_style(table, keys) | SVG):
+        return as_svg(_figure(table, keys, [measure]))
+
+
+def _style(table: pd.DataFrame, keys: Sequence[str]) -> dict[Any, Any]:
+    texts = [str(value) for key in keys[:MOST_KEYS] for value in table[key]]
+    return STYLE | {"font.family": fonts_for(texts)}
+
+
+def _figure(table: pd.DataFrame, keys: Sequence[str], measures: Sequence[str]) -> Figure:
+    keys = keys[:MOST_KEYS]
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(6 * len(measures), 4.4 * len(keys)), layout=layout)
+    grid = figure.subplots(len(keys), len(measures), squeeze=False)
+    for key, panels in zip(keys, grid, strict=True):
+        others = [other for other in keys if other != key]
+        for axes, measure in zip(panels, measures, strict=True):
+            _draw_measure(axes, table, key, others, measure)
+        _draw_parameters(panels, table, key, others)
+        if others:
+            panels[0].legend(loc="best", fontsize=8)
+    return figure
 
 
 def _draw_measure(

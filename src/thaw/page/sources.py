@@ -20,15 +20,21 @@ def bundle() -> Loaded:
     """The bundle that answers. If there is none, says how to make one, and ends the tab."""
     address = sys.argv[1] if len(sys.argv) > 1 else str(BUNDLE)  # AppTest gives none
     try:
-        return _live(address, _state(Path(address) / MANIFEST)).current()
+        state = _state(Path(address) / MANIFEST) or _state(Path(address))  # of a folder or a zip
+        return _live(address, state).current()
     except ThawError as error:
         st.info(frame.NO_BUNDLE.format(reason=error))
         st.stop()
 
 
+def has_repository() -> bool:
+    """Whether the page was started in a repository."""
+    return Path("dvc.yaml").exists()
+
+
 def repository() -> Path:
     """The root of the repository. Where there is none, says so, and ends the tab."""
-    if not Path("dvc.yaml").exists():
+    if not has_repository():
         st.info(frame.NO_REPOSITORY)
         st.stop()
     return Path.cwd()
@@ -48,7 +54,8 @@ def result_state() -> tuple[int, ...]:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _live(address: str, _of: tuple[int, ...]) -> LiveBundle:
+def _live(address: str, state: tuple[int, ...]) -> LiveBundle:
+    """state: part of the key; Streamlit leaves out what is called with an underscore."""
     return LiveBundle(address, PUBLISHED)
 
 

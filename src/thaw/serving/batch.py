@@ -67,27 +67,28 @@ class Batch:
 
         for number, found in enumerate(self.predictor.each(contents()), done + 1):
             name = names.popleft()
-            if isinstance(found, ThawError):
-                yield Row(name, error=str(found))
-                continue
-            if self.overlays is not None:
+            if self.overlays is not None and not isinstance(found, ThawError):
                 self._write_overlay(f"{number:06d} {PurePosixPath(name).stem}.png", found)
-            yield self._row(name, found)
-
-    def _row(self, name: str, found: Prediction) -> Row:
-        unsure = "unsure" if found.confidence < self.min_confidence else None
-        return Row(
-            name,
-            found.label,
-            [_shortest(probability) for probability in found.probabilities.values()],
-            None if found.unknown_score is None else _shortest(found.unknown_score),
-            found.abstain or unsure,
-        )
+            yield row_of(name, found, self.min_confidence)
 
     def _write_overlay(self, name: str, found: Prediction) -> None:
         assert self.overlays is not None
         with atomic_write(self.overlays / name) as temporary:
             found.overlay().save(temporary, "png")
+
+
+def row_of(name: str, found: Prediction | ThawError, min_confidence: float = 0.0) -> Row:
+    """The row of an image. min_confidence: see Batch."""
+    if isinstance(found, ThawError):
+        return Row(name, error=str(found))
+    unsure = "unsure" if found.confidence < min_confidence else None
+    return Row(
+        name,
+        found.label,
+        [_shortest(probability) for probability in found.probabilities.values()],
+        None if found.unknown_score is None else _shortest(found.unknown_score),
+        found.abstain or unsure,
+    )
 
 
 def _shortest(value: float) -> float:

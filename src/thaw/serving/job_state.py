@@ -16,7 +16,7 @@ PROCESS = "process"  # locked by the job's process for as long as it lives
 CANCELLED_MARK = "cancelled"
 QUEUED, RUNNING = "queued", "running"
 FAILED, CANCELLED, LOST = "failed", "cancelled", "lost"
-SUCCEEDED = "succeeded"  # a whole bundle, which the gate does not let through
+SUCCEEDED = "succeeded"  # a sweep; or a whole bundle, which the gate does not let through
 BY_HAND, PUBLISHED = "by hand only", "published"
 ENDED = (FAILED, CANCELLED, LOST, SUCCEEDED, BY_HAND, PUBLISHED)
 

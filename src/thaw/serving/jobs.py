@@ -1,4 +1,4 @@
-"""Training as a job: one at a time, in a process of its own, with its state in files.
+"""Training, or a sweep, as a job: one at a time, in a process of its own, with its state in files.
 
 The kernel says what runs, not a number of a process, which another may have by now. The job's
 standard input is the file `lock`, locked; all that the job starts inherits it, so it stays locked
@@ -27,6 +27,7 @@ from typing import IO, Any
 from thaw.errors import ThawError
 from thaw.paths import JOBS
 from thaw.serving.errors import api_error
+from thaw.serving.job_params import check_keys
 from thaw.serving.job_state import (
     CANCELLED,
     CANCELLED_MARK,
@@ -43,16 +44,13 @@ from thaw.serving.job_state import (
     update_state,
 )
 from thaw.serving.publish import published
+from thaw.serving.token import TOKEN
 
 PROGRAM = "thaw.cli.training_job"
 JOB = re.compile(r"\d{8}-\d{9}-[0-9a-f]{8}")
 MOST_JOBS = 20  # whose folders are kept
 SECONDS_TO_DIE = 10.0
 PAUSE = 0.02
-SECRET = "THAW_TOKEN"  # of the server's environment; not for what a job runs
-# Params that a request may set. Others name files and addresses, or change what is evaluated.
-ALLOWED_SECTIONS = ("augment", "decision", "train", "unknown")
-ALLOWED_KEYS = ("seed", "export.calibrate", "export.tta_flip")
 
 
 class Jobs:
@@ -71,20 +69,24 @@ class Jobs:
         if running := self._running():
             self._watch(running)
 
-    def start(self, params: dict[str, Any]) -> dict[str, Any]:
+    def start(
+        self, params: dict[str, Any], sweep: dict[str, list[Any]] | None = None
+    ) -> dict[str, Any]:
         """Start a training with these params, by full key, instead of those of params.yaml.
 
-        Returns its state. Raises ApiError: 400 for params that may not be set or are not valid,
-        409 while another runs.
+        sweep: the values of further params; every combination is run as by `thaw sweep`, and
+        nothing is published. Returns the job's state. Raises ApiError: 400 for params that may not
+        be set or are not valid, 409 while another runs.
         """
-        _check_keys(params)
+        asked = {"params": params, "sweep": sweep or {}}
+        check_keys(**asked)
         with (self._jobs / LOCK).open("a+", encoding="ascii") as lock:
             self._take(lock)
-            self._check(params)
+            self._check(asked)
             self._delete_old()
             now = datetime.now(UTC)  # so that names are in the order of time
             job = f"{now:%Y%m%d-%H%M%S}{now.microsecond // 1000:03}-{secrets.token_hex(4)}"
-            process = self._spawn(job, params, lock)
+            process = self._spawn(job, asked, lock)
         self._watch(job, process)
         return self.get(job)
 
@@ -103,11 +105,11 @@ class Jobs:
             self._kill(job)
         return self.get(job)
 
-    def _check(self, params: dict[str, Any]) -> None:
+    def _check(self, asked: dict[str, Any]) -> None:
         """Raise ApiError unless thaw.params finds the params valid; it is not of the core."""
         done = subprocess.run(
             [sys.executable, "-m", PROGRAM, "check"],
-            input=json.dumps(params),
+            input=json.dumps(asked, default=str),  # a date of YAML is no valid value
             cwd=self._root,
             env=_environment(),
             capture_output=True,
@@ -133,10 +135,10 @@ class Jobs:
                 raise api_error("job_running", f"one job runs at a time, and now {what} does")
             time.sleep(PAUSE)
 
-    def _spawn(self, job: str, params: dict[str, Any], lock: IO[str]) -> "subprocess.Popen[bytes]":
+    def _spawn(self, job: str, asked: dict[str, Any], lock: IO[str]) -> "subprocess.Popen[bytes]":
         folder = self._jobs / job
         folder.mkdir()
-        update_state(folder, id=job, state=QUEUED, params=params, created=time.time())
+        update_state(folder, id=job, state=QUEUED, **asked, created=time.time())
         with (folder / PROCESS).open("w") as own, (folder / LOG).open("ab") as log:
             _lock(own, fcntl.LOCK_EX)
             lock.write(job)
@@ -218,17 +220,9 @@ class Jobs:
             shutil.rmtree(self._jobs / job, ignore_errors=True)
 
 
-def _check_keys(params: dict[str, Any]) -> None:
-    """Raise ApiError for a key that a request may not set."""
-    for key in params:
-        section, dot, _ = key.partition(".")
-        if key not in ALLOWED_KEYS and not (dot and section in ALLOWED_SECTIONS):
-            allowed = ", ".join([*ALLOWED_KEYS, *(f"{name}.*" for name in ALLOWED_SECTIONS)])
-            raise api_error("wrong_params", f"params may set {allowed}, but not {key[:100]!r}")
-
-
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != SECRET}
+    """That of this process without the token, which is not for what a job runs."""
+    return {name: value for name, value in os.environ.items() if name != TOKEN}
 
 
 def _lock(stream: IO[str], kind: int) -> bool:

@@ -92,10 +92,10 @@ def _token_paths() -> Schema:
     listed = _operation("jobs", "Jobs, the newest first.", {JSON: jobs}, (401,), **token)
     train = _operation(
         "train",
-        "Start a training with params instead of those of params.yaml; Location is the job's path.",
+        "Start a training, or a sweep; Location is the job's path.",
         state,
         (400, 401, 409, 415),
-        requestBody=_body({JSON: _object({}, {"params": {"type": "object"}})}),
+        requestBody=_body({JSON: _ref("JobRequest")}),
         **token,
     )
     feedback = _operation(
@@ -168,8 +168,21 @@ def _schemas() -> Schema:
         "Answers": _object({"results": results, **about}),
         "Error": error,
         "Job": {"type": "object", "required": ["id", "state"]},
+        "JobRequest": _job_request(),
         "Model": {**model, "additionalProperties": True},
     }
+
+
+def _job_request() -> Schema:
+    values: Schema = {"type": "array", "items": {}, "minItems": 1}
+    params = {"type": "object", "description": "Instead of those of params.yaml."}
+    sweep = {
+        "type": "object",
+        "additionalProperties": values,
+        "description": "Values of params: every combination becomes an experiment, as `thaw sweep` "
+        "runs it, and nothing is published.",
+    }
+    return _object({}, {"params": params, "sweep": sweep})
 
 
 def _object(required: Schema, optional: Schema | None = None) -> Schema:

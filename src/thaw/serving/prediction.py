@@ -54,12 +54,16 @@ class Prediction:
             raise ThawError(f"a class of this bundle is one of {listing(labels)}, not {label!r}")
         return self._heatmaps[labels.index(label)]
 
-    def overlay(self, label: str | None = None) -> Image.Image:
-        """The heatmap of a class, by default of `label`, over what the network saw of the image.
+    def view(self) -> np.ndarray:
+        """What the network saw of the image, in its own proportions: uint8 RGB (H, W, 3).
 
         Decodes the image again, from its path if it was given as one.
         """
-        return Image.fromarray(overlay(self._view(), self.heatmap(label)))
+        return self._view()
+
+    def overlay(self, label: str | None = None) -> Image.Image:
+        """The heatmap of a class, by default of `label`, over `view`."""
+        return Image.fromarray(overlay(self.view(), self.heatmap(label)))
 
     def overlay_url(self) -> str:
         """The overlay of `label` as a data URL with a PNG."""

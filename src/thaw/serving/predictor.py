@@ -2,12 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import cached_property, partial
 from itertools import chain, pairwise
 from os import PathLike
 from typing import Literal, NamedTuple, overload
 
 import numpy as np
+from PIL import Image
 
 from thaw.bundle import MANIFEST, MODEL, read_labels
 from thaw.bundle_source import open_bundle
@@ -58,6 +60,7 @@ class Predictor:
         self.rule = DecisionRule.of(self.manifest)
         self.unknown_limit: float = self.manifest.get("unknown", {}).get("limit", np.inf)
         self._requests = requests
+        self._detail: int | None = None
         limit_instructions(self.manifest.get("max_cpu_isa", "ALL"))
 
     @cached_property
@@ -119,7 +122,23 @@ class Predictor:
 
     def decode(self, image: ImageInput) -> np.ndarray:
         """Image → uint8 RGB (S, S, 3), as in training. Raises UnusableImage."""
-        return resized(rgb_of(image, self.max_megapixels), self.image_size, self.resize)
+        whole = rgb_of(image, self.max_megapixels)
+        if self._detail is not None:
+            whole = Image.fromarray(resized(whole, self._detail, self.resize))
+        return resized(whole, self.image_size, self.resize)
+
+    def reduced_to(self, size: int) -> "Predictor":
+        """The same bundle, for images that are first reduced to `size` pixels a side.
+
+        Each is resized to (size, size) as the bundle says, and then to its image_size: so much
+        remains of it as an input of that size shows. With image_size nothing changes.
+        """
+        if size == self.image_size:
+            return self
+        self._many  # noqa: B018, compiled once for both
+        reduced = copy(self)
+        reduced._detail = size
+        return reduced
 
     def predict(self, images: np.ndarray) -> Answer:
         """Answers to images, uint8 (N, S, S, 3), stacked."""
@@ -158,6 +177,9 @@ class Predictor:
         whole = rgb_of(image, self.max_megapixels)
         seen = whole.crop(seen_box(*whole.size, self.resize))
         seen.thumbnail((VIEW, VIEW))
+        if self._detail is not None:
+            small = Image.fromarray(resized(seen, self._detail, "squash"))
+            seen = small.resize(seen.size, Image.Resampling.BILINEAR)
         return np.asarray(seen)
 
     def _decode_and_run(self, image: ImageInput | ThawError) -> Answer | ThawError:

@@ -1,6 +1,5 @@
 """What routes for the holder of the token have in common: the token, and JSON."""
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from flask import Blueprint, request
 from werkzeug.exceptions import BadRequest
 
 from thaw.serving.errors import api_error
+from thaw.serving.token import is_token
 
 SCHEME = "Bearer "
 
@@ -24,8 +24,7 @@ def token_blueprint(name: str, token: str) -> Blueprint:
     @blueprint.before_request
     def check() -> None:
         given = request.headers.get("Authorization", "")
-        is_right = hmac.compare_digest(given.encode(), (SCHEME + token).encode())
-        if not is_right:
+        if not is_token(given, SCHEME + token):
             raise api_error(
                 "unauthorized",
                 "the header Authorization must be `Bearer` and the server's token",

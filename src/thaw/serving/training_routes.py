@@ -24,7 +24,8 @@ def training_blueprint(jobs: Jobs, token: str) -> Blueprint:
 
     @blueprint.post("/train")
     def train() -> tuple[Response, int, dict[str, str]]:
-        state = jobs.start(json_object({"params": dict}).get("params", {}))
+        asked = json_object({"params": dict, "sweep": dict})
+        state = jobs.start(asked.get("params", {}), asked.get("sweep"))
         address = url_for("training.show", job=state["id"])
         return jsonify(state), 202, NO_STORE | {"Location": address}
 

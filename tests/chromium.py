@@ -62,6 +62,9 @@ def overflow(page):
 
 
 def screenshot(page, name):
-    """Keep a picture of an entire page for whoever wants to look."""
+    """Keep a picture of an entire page, in a window as high as Streamlit's part that scrolls."""
     SCREENSHOTS.mkdir(exist_ok=True)
+    scrolled = "document.querySelector('[data-testid=stMain]')?.scrollHeight"
+    if height := page.evaluate(scrolled):
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
