@@ -28,11 +28,13 @@ sweep: repro  ## draw plots/sweep.png: six depths, three seeds
 	thaw sweep train.freeze_till=all,140,117,100,60,0 seed=1,2,3 split.seed=20
 	cp outputs/sweep/sweep.png plots/sweep.png
 
-lint: .venv/installed  ## style, types, and who imports whom
+lint: .venv/installed  ## style, types, who imports whom, Dockerfile, scripts
 	ruff check .
 	ruff format --check .
 	mypy
 	PYTHONPATH=src lint-imports --no-cache
+	hadolint Dockerfile
+	shellcheck .ci/run
 
 deps: .venv/installed  ## write into dvc.yaml which modules each stage imports
 	python .ci/stage_deps.py
