@@ -114,9 +114,7 @@ def shown(clone):
     image.save(clone / "my-photo.jpg")
     base = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
     base.save(clone / "weights.h5")
-    script = "".join(
-        f"{AS_RUN.get(command, command)} || exit\necho '{NEXT}'\n" for command in COMMANDS
-    )
+    script = "".join(f"{command} || exit\necho '{NEXT}'\n" for _, command in RUN)
     environment = {
         "HOME": str(clone.parent),
         "PATH": os.defpath,
@@ -194,7 +192,8 @@ def test_a_command_within_a_sentence_is_one_of_those_or_finds_its_files(text):
         elif arguments[0] == "-m":
             assert find_spec(arguments[1]), command
         else:
-            assert (ROOT / arguments[-1 if program == "pip" else 0]).exists(), command
+            path = arguments[-1].strip("'").partition("[")[0] if program == "pip" else arguments[0]
+            assert (ROOT / path).exists(), command
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
