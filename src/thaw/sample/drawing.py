@@ -303,8 +303,13 @@ def _muzzle(rng, layer, fur, looks, head: Head) -> None:
                 )
 
 
-def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Place the subject in a scene with random tilt, position, occlusion and light."""
+def compose(
+    rng: np.random.Generator, subject: Image.Image, size: tuple[int, int]
+) -> tuple[Image.Image, Image.Image]:
+    """Place the subject in a scene with random tilt, position, occlusion and light.
+
+    Returns the image, and as "L" where the subject is: 255 where it is seen, 0 where it is not.
+    """
     large = (size[0] * SCALE, size[1] * SCALE)
     image = scene(rng, large)
     side = int(min(large) * rng.uniform(0.78, 1.05))
@@ -315,9 +320,15 @@ def compose(rng: np.random.Generator, subject: Image.Image, size: tuple[int, int
     free = (large[0] - side, large[1] - side)
     place = (int(rng.uniform(0, 1) * free[0]), int(rng.uniform(0.4, 1) * free[1]))
     image.paste(subject, place, subject)
+    seen = Image.new("L", large)
+    seen.paste(subject.getchannel("A"), place)
     if rng.random() < 0.22:
-        clutter(rng, ImageDraw.Draw(image), large)
-    return finish(rng, image.resize(size, Image.Resampling.BOX))
+        front = Image.new("RGBA", large)
+        clutter(rng, ImageDraw.Draw(front), large)
+        image.paste(front, mask=front)
+        seen.paste(0, mask=front)
+    image = finish(rng, image.resize(size, Image.Resampling.BOX))
+    return image, seen.resize(size, Image.Resampling.BOX)
 
 
 def finish(rng: np.random.Generator, image: Image.Image) -> Image.Image:

@@ -81,6 +81,11 @@ def _coat(rng: np.random.Generator) -> Colour:
 
 def draw(seed: int, label: str, number: int) -> Image.Image:
     """Draw image `number` of a class. Depends only on the arguments."""
+    return draw_with_mask(seed, label, number)[0]
+
+
+def draw_with_mask(seed: int, label: str, number: int) -> tuple[Image.Image, Image.Image]:
+    """The same, and where the animal is seen: "L", from 0 to 255."""
     rng = np.random.default_rng([seed, list(KINDS).index(label), number])
     width, height = (int(side) for side in rng.integers(128, 192, 2))
     return compose(rng, animal(rng, KINDS[label](rng), 256), (width, height))

@@ -148,4 +148,5 @@ THINGS: dict[str, Callable[[np.random.Generator], Image.Image]] = {
 
 def thing(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
     """Draw an image of one class in a scene: uint8 RGB (size, size, 3)."""
-    return np.asarray(compose(rng, THINGS[kind](rng), (size, size)))
+    image, _ = compose(rng, THINGS[kind](rng), (size, size))
+    return np.asarray(image)
