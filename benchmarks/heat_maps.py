@@ -4,18 +4,21 @@
 
 BUNDLE: folders of bundles that were trained on the sample; models/bundle unless told. Measures
 Grad-CAM of the predicted class, resized as the plots show it, against the animal's outline, which
-the generator knows; on the images of val (of the last `dvc repro`), and on images drawn afresh,
-half of them cats, which belong to no split. Prints a Markdown table with standard errors:
+the generator knows: on the images of val (of the last `dvc repro`), and on images drawn afresh,
+which belong to no split. Most animals are in the middle, where a map that never changes would do
+well; so the same images are also moved sideways by a quarter of their width, what leaves at one
+side coming in at the other. Prints a Markdown table of means and standard errors:
 
 area       the outline's share of the image: what a map that is equally bright everywhere has
 mass       the share of the heat map that lies inside the outline
 maximum    the share of images where the heat map's maximum lies inside (the pointing game, Zhang
            et al. 2016, without their tolerance of 15 pixels); a map of zeros does not
+moved      mass and maximum of the moved images
+old map    mass of the map of the image before it was moved, inside the moved outline
 """
 
 import argparse
 import re
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -32,14 +35,16 @@ from thaw.serving.predictor import Predictor
 
 FRESH = 10_000  # number of the first image that is drawn afresh; the sample's are below
 SHARD_SIZE = 20  # images
+COLUMNS = "bundle images map number area mass maximum moved maximum old-map accuracy log-loss"
 Item = tuple[str, int]  # class and number
 
 
 def val_items() -> list[Item]:
     """The images of val, without those that the generator damaged."""
     split = read_split(ROOT / "data/split.csv", ROOT / "data/images.parquet")
-    names = [re.fullmatch(r"(\w+)/(\d+)\.jpg", name) for name in split["name"][split["split"] == "val"]]
-    items = [(found[1], int(found[2])) for found in names if found]
+    names = split["name"][split["split"] == "val"]
+    found = (re.fullmatch(r"(\w+)/(\d+)\.jpg", name) for name in names)
+    items = [(match[1], int(match[2])) for match in found if match]
     return [(label, number) for label, number in items if label in KINDS and number < PER_CLASS]
 
 
@@ -52,29 +57,40 @@ def draw_all(items: list[Item], size: int) -> list[tuple[bytes, np.ndarray]]:
     ]
 
 
-def inside(heatmap: np.ndarray, outline: np.ndarray) -> tuple[float, float, float]:
-    """The outline's area, the map's mass inside, and whether its maximum is: 0 to 1."""
-    shown = Image.fromarray(heatmap).resize(outline.shape[::-1], Image.Resampling.BILINEAR)
-    values = np.asarray(shown, dtype=np.float64).clip(min=0)
-    if values.max() == 0:
-        return outline.mean(), 0.0, 0.0
-    at_maximum = outline.flat[values.argmax()]
-    return outline.mean(), values[outline].sum() / values.sum(), float(at_maximum)
+def explained(predictor: Predictor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (N, C), and heat maps of the predicted classes (N, h, w)."""
+    answer = predictor.predict(images)
+    chosen = answer.probabilities.argmax(axis=1)
+    return answer.probabilities, answer.heatmaps[np.arange(len(images)), chosen]
+
+
+def inside(heatmaps: np.ndarray, outlines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each map, the share of its mass inside, and whether its maximum is: (N,), (N,)."""
+    mass, maximum = np.zeros(len(heatmaps)), np.zeros(len(heatmaps))
+    for n, (heatmap, outline) in enumerate(zip(heatmaps, outlines, strict=True)):
+        shown = Image.fromarray(heatmap).resize(outline.shape[::-1], Image.Resampling.BILINEAR)
+        values = np.asarray(shown, dtype=np.float64).clip(min=0)
+        if values.max() > 0:
+            mass[n] = values[outline].sum() / values.sum()
+            maximum[n] = outline.flat[values.argmax()]
+    return mass, maximum
 
 
 def measure(predictor: Predictor, items: list[Item]) -> list[str]:
     """The cells of a row."""
     work = partial(draw_all, size=predictor.image_size)
     files, outlines = zip(*map_shards(work, items, SHARD_SIZE, cores()), strict=True)
-    answer = predictor.predict(np.stack([predictor.decode(file) for file in files]))
+    images = np.stack([predictor.decode(file) for file in files])
+    probabilities, heatmaps = explained(predictor, images)
+    quarter = predictor.image_size // 4
+    moved_outlines = np.roll(outlines, quarter, axis=2)
+    _, moved = explained(predictor, np.roll(images, quarter, axis=2))
     truth = np.array([predictor.labels.index(label) for label, _ in items])
-    predicted = answer.probabilities.argmax(axis=1)
-    heatmaps = answer.heatmaps[np.arange(len(items)), predicted]
-    shares = np.array([inside(*pair) for pair in zip(heatmaps, outlines, strict=True)])
-    shares = np.column_stack([shares, predicted == truth])
-    errors = shares.std(axis=0) / np.sqrt(len(items))
-    [(_, nats)] = loss(truth, answer.probabilities)
-    numbers = [f"{m:.3f} ± {e:.3f}" for m, e in zip(shares.mean(axis=0), errors, strict=True)]
+    values = [np.mean(outlines, axis=(1, 2)), *inside(heatmaps, np.stack(outlines))]
+    values += [*inside(moved, moved_outlines), inside(heatmaps, moved_outlines)[0]]
+    values.append(probabilities.argmax(axis=1) == truth)
+    numbers = [f"{v.mean():.3f} ± {v.std() / np.sqrt(len(items)):.3f}" for v in values]
+    [(_, nats)] = loss(truth, probabilities)
     return ["×".join(map(str, heatmaps.shape[1:])), str(len(items)), *numbers, f"{nats:.3f}"]
 
 
@@ -85,8 +101,8 @@ def main() -> None:
     parser.add_argument("bundles", nargs="*", type=Path, default=[ROOT / "models/bundle"])
     arguments = parser.parse_args()
     fresh = [(label, FRESH + n) for n in range(arguments.images // 2) for label in KINDS]
-    print("| bundle | images | map | number | area | mass | maximum | accuracy | log loss |")
-    print("|" + 9 * "---|")
+    header = [column.replace("-", " ") for column in COLUMNS.split()]
+    print(f"| {' | '.join(header)} |\n|{len(header) * '---|'}")
     for bundle in arguments.bundles:
         predictor = Predictor(bundle)
         for name, items in (("val", val_items()), ("fresh", fresh)):
@@ -94,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,7 +7,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from project import ROOT, run
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -20,6 +20,7 @@ from thaw.images import decode
 from thaw.model.base import SAMPLE_WEIGHTS, load_base
 from thaw.params import load
 from thaw.sample import generate
+from thaw.sample.drawing import compose
 from thaw.sample.generate import KINDS, draw, write_sample
 from thaw.sample.things import THINGS, thing
 
@@ -59,6 +60,19 @@ def test_an_image_depends_on_seed_class_and_number_alone():
     assert len(set(images.values())) == 3
     draw(0, "Dog", 9)
     assert draw(0, "Cat", 3).tobytes() == images[0, "Cat", 3]
+
+
+def test_the_outline_is_where_another_animal_changes_the_image():
+    """Of two coats in one scene, the pixels that differ are those of the animal."""
+    animals = [Image.new("RGBA", (256, 256)) for _ in range(2)]
+    for layer, fill in zip(animals, ("black", "white"), strict=True):
+        ImageDraw.Draw(layer).ellipse((60, 40, 200, 230), fill=fill)
+    for seed in range(20):  # some have something in front
+        drawn = [compose(np.random.default_rng(seed), layer, (150, 170)) for layer in animals]
+        (first, seen), (second, same) = ((np.asarray(i, float), np.asarray(m)) for i, m in drawn)
+        assert (seen == same).all() and seen.shape == (170, 150)
+        difference = np.abs(first - second).mean(axis=2)
+        assert difference[seen == 255].mean() > 20 * difference[seen == 0].mean()
 
 
 def test_the_layout_is_that_of_the_public_archive(archive):
@@ -112,14 +126,14 @@ def test_the_turned_image_is_seen_upright(ingested):
 def test_the_base_is_small_and_tells_other_things_apart_which_a_random_one_does_not():
     assert SAMPLE_WEIGHTS.stat().st_size < 2_000_000
     assert not {"cat", "dog"} & {name.lower() for name in THINGS}
+    base = load(ROOT / "params.yaml").base
+    size = base.image_size
     kinds, kind = ("house", "car", "tree", "flower", "cup"), np.tile(np.arange(5), 12)
     images = [
-        thing(np.random.default_rng([1, number]), kinds[index], 128)
+        thing(np.random.default_rng([1, number]), kinds[index], size)[0]
         for number, index in enumerate(kind)
     ]
     inputs = np.stack(images).astype(np.float32) / 127.5 - 1
-
-    base = load(ROOT / "params.yaml").base
 
     def right(weights):
         keras.utils.set_random_seed(0)

@@ -146,7 +146,10 @@ THINGS: dict[str, Callable[[np.random.Generator], Image.Image]] = {
 }
 
 
-def thing(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
-    """Draw an image of one class in a scene: uint8 RGB (size, size, 3)."""
-    image, _ = compose(rng, THINGS[kind](rng), (size, size))
-    return np.asarray(image)
+def thing(rng: np.random.Generator, kind: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw an image of one class in a scene: uint8 RGB (size, size, 3).
+
+    Also where the thing is seen: uint8 (size, size), from 0 to 255.
+    """
+    image, seen = compose(rng, THINGS[kind](rng), (size, size))
+    return np.asarray(image), np.asarray(seen)
