@@ -24,8 +24,8 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "Thaw"
-html_logo = "../src/thaw/serving/static/icon.svg"
-html_favicon = html_logo
+html_favicon = "../src/thaw/serving/static/icon.svg"
+smartquotes = False  # two hyphens begin an option
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0072b2", "color-brand-content": "#0072b2"},
     "dark_css_variables": {"color-brand-primary": "#56b4e9", "color-brand-content": "#56b4e9"},

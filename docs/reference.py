@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
+import typer
 import typer.core
 import typer.main
 import yaml
@@ -96,12 +96,12 @@ def of_group(group: typer.core.TyperGroup, name: str) -> Iterator[str]:
         if isinstance(command, typer.core.TyperGroup):
             yield from of_group(command, f"{name} {word}")
             continue
-        context = click.Context(command, info_name=f"{name} {word}")
+        context = typer.Context(command, info_name=f"{name} {word}")
         yield f"## {name} {word}\n\n{command.help}\n"
-        yield "| | |\n|---|---|"
+        yield "| option | what it does |\n|---|---|"
         for parameter in command.get_params(context):
             if record := parameter.get_help_record(context):
-                yield "| " + " | ".join(cell(text) for text in record) + " |"
+                yield f"| `{record[0]}` | {cell(record[1])} |"
         yield ""
 
 
