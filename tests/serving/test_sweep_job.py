@@ -93,7 +93,7 @@ def test_cancelling_ends_all_of_it(jobs, repository):
     assert os.getpgid(stage.pid) == running["pid"]
     assert jobs.cancel(job)["state"] == "cancelled"
     assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
-    assert jobs.start({}, {"train.freeze_till": [20]})["state"] == "queued"
+    assert jobs.start({}, {"train.freeze_till": [20]})["state"] in ("queued", "running")
     jobs.cancel(jobs.latest()[0]["id"])
 
 
