@@ -1,4 +1,4 @@
-.PHONY: help repro test bench sweep lint deps
+.PHONY: help repro test bench sweep docs lint deps
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -27,6 +27,9 @@ bench: repro  ## what running frozen layers once saves, and the bundle
 sweep: repro  ## draw plots/sweep.png: six depths, three seeds
 	thaw sweep train.freeze_till=all,140,117,100,60,0 seed=1,2,3 split.seed=20
 	cp outputs/sweep/sweep.png plots/sweep.png
+
+docs: .venv/installed  ## the documentation as a site, in docs/_build
+	sphinx-build -q -W --keep-going docs docs/_build
 
 lint: .venv/installed  ## style, types, who imports whom, Dockerfile, scripts
 	ruff check .

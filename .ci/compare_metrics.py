@@ -43,7 +43,7 @@ def verdict(committed: dict[str, float], found: dict[str, float]) -> str:
         sys.exit(f"{METRICS} differs from the committed one by more than rounding: {wrong}")
     return (
         f"{METRICS} differs from the committed one only by rounding ({', '.join(changes.values())})"
-        ": see Digits in README.md"
+        ": see Digits in docs/sample.md"
     )
 
 

@@ -56,6 +56,13 @@ def violations(page, excused=()):
     return found
 
 
+def settle(page):
+    """Wait until `thaw page` shows all that it has computed, tables and drawings included."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached")
+    page.wait_for_timeout(500)
+
+
 def overflow(page):
     """By how many pixels a page is wider than the window."""
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -1,4 +1,4 @@
-"""The README's commands run in order, and what it names exists."""
+"""The commands of README and docs run in order, and what they name exists."""
 
 import os
 import re
@@ -18,14 +18,24 @@ from running_page import paging
 from thaw.backbones import BACKBONES
 from thaw.sample.generate import draw
 
-README = (ROOT / "README.md").read_text()
+INDEX = (ROOT / "docs/index.md").read_text()
+PAGES = [  # in the order of the table of contents; the reference is written by the code
+    ROOT / "README.md",
+    *(ROOT / f"docs/{name}.md" for name in re.findall(r"(?m)^([a-z]+)$", INDEX)),
+]
+README = "\n".join(path.read_text() for path in PAGES)
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-STEPS = [  # section and command, of every block in order
-    (section.partition("\n")[0], line.removeprefix("$ ").split("  #")[0].strip())
+BLOCK = r"```console\n(.*?)```(\n<!-- not run here: .+? -->)?"
+FOUND = [  # section, commands and mark of every block, in order
+    (section.partition("\n")[0], block, mark)
     for section in re.split(r"(?m)^#+ ", README)[1:]
-    for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    for block, mark in re.findall(BLOCK, section, re.DOTALL)
+]
+STEPS = [  # section and command, of every block that runs here
+    (section, line.removeprefix("$ ").split("  #")[0].strip())
+    for section, block, mark in FOUND
     for line in block.splitlines()
-    if line.startswith("$ ")
+    if line.startswith("$ ") and not mark
 ]
 COMMANDS = [command for _, command in STEPS]
 SHOWS = {
@@ -173,7 +183,10 @@ def test_make_repro_installs_first():
 
 
 def test_every_command_was_found():
-    assert len(COMMANDS) == len(re.findall(r"(?m)^\s*\$ ", README + CONTRIBUTING)) > 10
+    marked = [line for _, block, mark in FOUND for line in block.splitlines() if mark]
+    said = re.findall(r"(?m)^\s*\$ .*", README + CONTRIBUTING)
+    assert len(COMMANDS) + sum(line.startswith("$ ") for line in marked) == len(said)
+    assert len(COMMANDS) > 50
     assert set(SHOWS) <= set(STEPS)
 
 
@@ -196,12 +209,23 @@ def test_a_command_within_a_sentence_is_one_of_those_or_finds_its_files(text):
             assert (ROOT / path).exists(), command
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_links_and_images_exist(text):
-    for target in re.findall(r"\]\(([^)#]+)", text):
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "docs/index.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name
+)
+def test_links_and_images_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if "://" not in target:
-            assert (ROOT / target).exists(), target
-            run(f"git check-ignore -q {target}", ROOT, expect=1)
+            assert (page.parent / target).exists(), target
+            run(f"git check-ignore -q {page.parent / target}", ROOT, expect=1)
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    run(f"sphinx-build -q -W --keep-going -d {tmp_path}/trees docs {tmp_path}/site", ROOT)
+    page = (tmp_path / "site/index.html").read_text()
+    assert "How frozen layers run once" in page
+    written = "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+    sources = set(re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?:[^\"]+)", written))
+    assert sources == set()  # it is readable offline
 
 
 def test_the_settings_named_exist():

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import onnx.parser
 import pytest
-from chromium import overflow, screenshot, violations, visiting
+from chromium import overflow, screenshot, settle, violations, visiting
 from PIL import Image
 from running_page import paging
 from small_bundle import COLOURS, LABELS, SIDE, write_colours
@@ -76,8 +76,8 @@ def test_an_image_gets_what_the_pages_before_had(browser, url, colour_scheme):
         shares = [text.removesuffix(" %") for text in found.locator(".bars span").all_inner_texts()]
         assert len(shares) == len(LABELS)
         assert sum(map(float, shares)) == pytest.approx(100, abs=0.2)
-        assert found.get_by_text(texts.HIGHEST).is_visible()
-        assert found.get_by_text(texts.SUM, exact=True).is_visible()
+        found.get_by_text(texts.HIGHEST).wait_for()
+        found.get_by_text(texts.SUM, exact=True).wait_for()
         values = found.locator("[data-testid=stMetricValue]").all_inner_texts()
         assert values == [f"{max(map(float, shares)):.1f} %", "100.0 %"]
         assert page.locator(".st-key-input-size input[type=range]").is_visible()
@@ -85,7 +85,8 @@ def test_an_image_gets_what_the_pages_before_had(browser, url, colour_scheme):
         assert violations(page) == []
         screenshot(page, f"page-one-{colour_scheme}")
         open_tab(page, "about")
-        page.locator(".st-key-about").wait_for()
+        page.locator(".st-key-about-picture svg").first.wait_for()
+        settle(page)
         assert violations(page) == []
         screenshot(page, f"page-about-{colour_scheme}")
 
@@ -228,9 +229,9 @@ def test_without_bundle_or_repository_it_says_what_to_do(browser, tmp_path):
         assert "make repro" in page.locator("[data-testid=stAlert]").inner_text()
         for name in ("experiments", "data", "errors"):
             open_tab(page, name)
-            page.get_by_text("the page was started outside one").wait_for()
+            page.get_by_text("the page was started outside one").last.wait_for()
             assert page.url.endswith(f"?tab={frame.TABS[name]}")
             page.reload()
-            page.get_by_text("the page was started outside one").wait_for()
+            page.get_by_text("the page was started outside one").last.wait_for()
         open_tab(page, "about")
         page.locator(".st-key-about").wait_for()

@@ -5,7 +5,7 @@ import os
 import time
 
 import pytest
-from chromium import overflow, screenshot, violations, visiting
+from chromium import overflow, screenshot, settle, violations, visiting
 from project import run
 from running_page import paging
 from running_server import running
@@ -42,13 +42,6 @@ def at(url, tab, part=None):
     """The address of a tab, and of a part of the tab Data."""
     address = f"{url}/?tab={frame.TABS[tab]}"
     return f"{address}&data-part={part}" if part else address
-
-
-def settle(page):
-    """Wait until the page shows all that it has computed, tables and drawings included."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    page.locator("[data-testid=stSkeleton]").first.wait_for(state="detached")
-    page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize("colour_scheme", ["light", "dark"])
@@ -92,11 +85,17 @@ def test_a_decision_of_the_audit_is_in_the_downloaded_file(browser, results):
         card = page.locator(".st-key-audit-cards [class*=st-key-audit-card-]").first
         card.wait_for()
         card.get_by_role("radio").last.click()  # drop
-        page.locator(".st-key-audit-table").wait_for()
-        with page.expect_download() as download:
-            page.locator(".st-key-audit-download button").click()
-        rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+        end = time.monotonic() + SECONDS
+        while not (rows := downloaded(page)) and time.monotonic() < end:
+            page.wait_for_timeout(500)
         assert len(rows) == 1
+
+
+def downloaded(page):
+    """The rows of relabel.csv as of now."""
+    with page.expect_download() as download:
+        page.locator(".st-key-audit-download button").click()
+    return list(csv.DictReader(download.value.path().read_text().splitlines()))
 
 
 @pytest.mark.parametrize("colour_scheme", ["light", "dark"])

@@ -57,7 +57,8 @@ def test_info_says_what_a_bundle_is(folder):
         "classes": "3: red, green, blue",
         "base": "MobileNetV2, float32",
         "images": "32 × 32 pixels, resize squash",
-        "trained": "234,066 parameters on 2 images; the first 117 layers of the base frozen",
+        "trained": "234,066 parameters; 2 images trained or chosen on; "
+        "the first 117 layers of the base frozen",
         "training": "seed 20, hidden_units [32], phase head, epoch 4",
         "temperature": "1.06",
         "decision": "aim accuracy, threshold 0.4",

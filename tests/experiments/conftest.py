@@ -3,15 +3,7 @@
 import shutil
 
 import pytest
-from small_repository import make_repository, run_experiments
-
-
-@pytest.fixture(scope="package")
-def unswept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made") / "repository"
-    folder.mkdir()
-    make_repository(folder)
-    return folder
+from small_repository import run_experiments
 
 
 @pytest.fixture(scope="package")

@@ -240,7 +240,7 @@ def repository(folder):
 def test_what_a_confidence_means(repository):
     text = shown(upload(start(), ("red.png", png(RED))))
     found = {"of": 4, "right": 3, "share": 75, "lower": 90, "upper": 100}
-    assert texts.ALIKE.format(**found, low=30, high=95) in text
+    assert texts.ALIKE.format(**found, low=30.1, high=95.4) in text
 
 
 def test_of_another_bundle_it_is_not_known(repository):

@@ -16,6 +16,7 @@ from project import run
 from small_training import make_repository
 
 from thaw.paths import PUBLISHED
+from thaw.serving import jobs as jobs_module
 from thaw.serving.errors import ApiError
 from thaw.serving.job_state import ENDED
 from thaw.serving.jobs import Jobs
@@ -119,6 +120,21 @@ def test_what_is_no_training_is_refused_and_leaves_nothing(client, jobs, body, c
     found = client.post("/train", headers=TOKEN, **body)
     assert found.json["error"]["code"] == code and 400 <= found.status_code < 500
     assert jobs.latest() == []
+
+
+def test_a_job_that_is_just_being_started_is_not_taken_for_lost(jobs, repository, monkeypatch):
+    seen, write = [], jobs_module.update_state
+
+    def written(folder, **changes):
+        state = write(folder, **changes)
+        if changes.get("state") == "queued":  # another server looks at this moment
+            seen.append(Jobs(repository, repository / PUBLISHED).latest())
+        return state
+
+    monkeypatch.setattr(jobs_module, "update_state", written)
+    job = jobs.start({})["id"]
+    assert seen == [[]]
+    assert wait(jobs, job)["state"] == "by hand only"
 
 
 def test_jobs_are_published_by_hand_first_and_then_by_the_gate(client, jobs, repository):

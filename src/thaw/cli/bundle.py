@@ -158,11 +158,11 @@ def _rows(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _trained(manifest: dict[str, Any], images: int | None) -> str:
-    """How much of the network was trained, on how many images."""
+    """How much of the network was trained, and how many images it has seen."""
     frozen, parameters = manifest.get("freeze_till"), manifest.get("trainable_parameters")
     if frozen is None or parameters is None:
         return NOT_RECORDED
-    seen = f" on {images:,} images" if images else ""
+    seen = f"; {images:,} images trained or chosen on" if images else ""
     return f"{parameters:,} parameters{seen}; the first {frozen} layers of the base frozen"
 
 

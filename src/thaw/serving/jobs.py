@@ -136,13 +136,14 @@ class Jobs:
             time.sleep(PAUSE)
 
     def _spawn(self, job: str, asked: dict[str, Any], lock: IO[str]) -> "subprocess.Popen[bytes]":
-        folder = self._jobs / job
-        folder.mkdir()
-        update_state(folder, id=job, state=QUEUED, **asked, created=time.time())
-        with (folder / PROCESS).open("w") as own, (folder / LOG).open("ab") as log:
+        folder, hidden = self._jobs / job, self._jobs / f".{job}"
+        hidden.mkdir()
+        update_state(hidden, id=job, state=QUEUED, **asked, created=time.time())
+        with (hidden / PROCESS).open("w") as own, (hidden / LOG).open("ab") as log:
             _lock(own, fcntl.LOCK_EX)
             lock.write(job)
             lock.flush()
+            hidden.rename(folder)  # whoever sees it sees that it runs
             return subprocess.Popen(
                 [sys.executable, "-m", PROGRAM, "run", str(folder), str(self._published)],
                 cwd=self._root,
