@@ -4,7 +4,7 @@
 
 Draws 300 images of each of fifteen classes, none of them a cat or a dog, trains a classifier for
 8 epochs, prints its accuracy on 30 further images per class, and writes base.weights.h5 next to
-this file. Takes about ten minutes on two cores.
+this file. Takes about six minutes on two cores.
 
 The loss has a second term, the mean of the last feature map where the drawing shows only scene: the
 base learns to be silent there. So what a head makes of it comes from the thing, and a heat map lies
