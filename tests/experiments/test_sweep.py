@@ -283,8 +283,8 @@ def test_the_best_is_that_of_a_comparison_and_only_its_test_metrics_are_shown(re
 
 def test_there_is_a_best_so_far_while_seeds_and_splits_are_in_progress(repository):
     output = sweep(repository, "train.freeze_till=12,80 seed=2,3 split.seed=null")
-    assert re.search(r"1/4 .*best 0\.\d{4} seed=2,split.seed=null,freeze_till=12", output)
-    assert re.search(r"4/4 .*best 0\.\d{4} seed=\d,split.seed=null,freeze_till=12", output)
+    assert re.search(r"1/4 .*best 0\.\d{4} \(val\) seed=2,split.seed=null,freeze_till=12", output)
+    assert re.search(r"4/4 .*best 0\.\d{4} \(val\) seed=\d,split.seed=null,freeze_till=12", output)
 
 
 def test_points_on_other_data_are_left_out_of_the_ranking(repository):

@@ -160,7 +160,9 @@ def _run(
 
 
 def _best(ranking: "Ranking | None") -> str:
-    return f"best {ranking.scores[0].accuracy:.4f} {ranking.best.name}" if ranking else ""
+    if not ranking:
+        return ""
+    return f"best {ranking.scores[0].accuracy:.4f} ({ranking.images}) {ranking.best.name}"
 
 
 def _show_ranking(ranking: "Ranking") -> None:

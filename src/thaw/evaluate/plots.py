@@ -171,9 +171,8 @@ def draw_reliability(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
     for when, colour, marker in (("before", GREY, "o:"), ("after", BLUE, "o-")):
         points = table[table["calibration"] == when]
-        label = f"accuracy, {when} calibration"
         x, y = points["confidence"], points["accuracy"]
-        axes.plot(x, y, marker, color=colour, markersize=5, label=label)
+        axes.plot(x, y, marker, color=colour, markersize=5, label=f"{when} calibration")
     axes.set(title="Reliability diagram", xlabel="confidence", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(loc="best", fontsize=8)

@@ -64,9 +64,7 @@ def main() -> None:
 
     keras.utils.set_random_seed(SEED)
     tf.config.experimental.enable_op_determinism()
-    tf.config.threading.set_intra_op_parallelism_threads(
-        1
-    )  # with two, last digits differ each time
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # with two, last digits differ
     base = keras.applications.MobileNetV2(
         input_shape=(SIZE, SIZE, 3), alpha=ALPHA, include_top=False, weights=None
     )
