@@ -1,6 +1,7 @@
 """Write the reference of params, commands, files and the API from the code, as Markdown."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,10 +144,36 @@ def http() -> Iterator[str]:
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             yield f"## {method.upper()} {path}\n\n{operation['summary']}\n"
-            yield "| status | says |\n|---|---|"
+            yield from takes(operation)
+            yield "| status | says | body |\n|---|---|---|"
             for status, answer in operation["responses"].items():
-                yield f"| {status} | {cell(answer.get('description', ''))} |"
+                yield f"| {status} | {cell(answer.get('description', ''))} | {body(answer)} |"
             yield ""
     yield "## Errors\n\n| code | status | says |\n|---|---|---|"
     for code, (number, text) in CODES.items():
         yield f"| `{code}` | {number} | {text} |"
+    yield "\n## Bodies\n"
+    for name, schema in described["components"]["schemas"].items():
+        yield f"{name}:\n\n{in_yaml(schema)}"
+
+
+def takes(operation: dict[str, Any]) -> Iterator[str]:
+    """What a request may say in its path, its query and its body."""
+    for one in operation.get("parameters", []):
+        yield f"`{one['name']}`, in the {one['in']}: {cell(one.get('description', 'text'))}\n"
+    for media_type, found in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"`{media_type}`:\n\n{in_yaml(found['schema'])}"
+
+
+def body(answer: dict[str, Any]) -> str:
+    """The names of an answer's schemas, or else its media types."""
+    names = []
+    for media_type, found in answer.get("content", {}).items():
+        names += re.findall(r"schemas/(\w+)", json.dumps(found)) or [media_type]
+    return " or ".join(names)
+
+
+def in_yaml(schema: dict[str, Any]) -> str:
+    """A JSON schema as a block."""
+    copied = json.loads(json.dumps(schema))  # parts that occur twice are written twice
+    return f"```yaml\n{yaml.safe_dump(copied, sort_keys=False, default_flow_style=None)}```\n"
