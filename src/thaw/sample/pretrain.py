@@ -11,6 +11,7 @@ base learns to be silent there. So what a head makes of it comes from the thing,
 on it (benchmarks/heat_maps.py).
 """
 
+import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ SEED, SIZE, ALPHA = 7, 192, 0.25
 TRAIN, TEST = 300, 30  # images per class
 EPOCHS, BATCH = 8, 30
 SILENCE = 3.0  # weight of the second term
+# What the last digits depend on; with several operations side by side they differ each time.
+REPEATABLE = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_NUM_INTRAOP_THREADS": "2",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
 
 
 def _draw(item: tuple[str, int]) -> np.ndarray:
@@ -58,13 +66,13 @@ def mean_where_empty(feature_map: Any, seen: Any) -> Any:
 def main() -> None:
     """Draw, train, evaluate and write."""
     train, test = draw_all(0, TRAIN), draw_all(TRAIN, TEST)
+    os.environ |= REPEATABLE
     with quiet_import():
         import keras  # here, so that the processes that draw do not load TensorFlow
         import tensorflow as tf
 
     keras.utils.set_random_seed(SEED)
     tf.config.experimental.enable_op_determinism()
-    tf.config.threading.set_intra_op_parallelism_threads(1)  # with two, last digits differ
     base = keras.applications.MobileNetV2(
         input_shape=(SIZE, SIZE, 3), alpha=ALPHA, include_top=False, weights=None
     )
