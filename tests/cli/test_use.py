@@ -223,3 +223,17 @@ def test_help_needs_nothing_but_typer(folder):
     hidden = "import sys; sys.modules.update(dict.fromkeys(['pydantic', 'yaml', 'ruamel.yaml']))"
     command = "from thaw.cli.main import main; sys.argv = ['thaw', '--help']; main()"
     assert "verify" in run(f'{sys.executable} -c "{hidden}; {command}"', folder)
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("use", "{SETUP|KEY=VALUE}..."),
+        ("sweep", "[KEY=VALUE,VALUE...]..."),
+        ("compare", "[EXP]..."),
+        ("predict", "{PATH}..."),
+        ("publish", "[BUNDLE]"),
+    ],
+)
+def test_usage_has_one_kind_of_brackets(folder, command, usage):
+    assert f"Usage: thaw {command} [OPTIONS] {usage} " in run(f"thaw {command} --help", folder)

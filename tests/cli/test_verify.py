@@ -53,6 +53,12 @@ def test_whatever_is_damaged_is_named(folder, path):
     assert "error: 1 files differ from their recorded hashes" in output
 
 
+def test_a_cache_that_is_elsewhere_is_verified_there(folder):
+    (folder / ".dvc/cache").rename(folder / "elsewhere")
+    (folder / ".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
+    assert "cache: 3 of 3 objects are undamaged" in run("thaw verify", folder)
+
+
 def test_json_has_the_counts_and_what_is_damaged(folder):
     (folder / "outputs/one.csv").write_bytes(b"damaged")
     found = json.loads(run("thaw verify --json 2>errors", folder, expect=1))

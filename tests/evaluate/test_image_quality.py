@@ -95,3 +95,10 @@ def test_of_two_classes_one_tells_all_and_alike_images_tell_nothing():
     [one] = associations({"size": labels * 2.0}, labels, ["a", "b"])
     assert (one.label, one.auroc, one.verdict) == ("a", 0.0, "yes")
     assert associations({"size": np.ones(40)}, labels, ["a", "b"]) == []
+
+
+def test_eight_images_of_a_class_against_thousands_are_tested_at_once():
+    labels = np.repeat([0, 1, 2], [8, 30_000, 30_000])
+    values = {"brightness": np.random.default_rng(0).random(len(labels)) + (labels == 0)}
+    strongest = associations(values, labels, ["a", "b", "c"])[0]
+    assert (strongest.label, strongest.auroc, strongest.verdict) == ("a", 1, "yes")

@@ -49,6 +49,11 @@ def test_the_smallest_difference_is_where_the_test_turns(groups, level):
     seen = abs(differences.sum()) / answers.sum()
     assert (exact_p_value(differences) <= level) == (seen >= smallest)
     assert smallest == smallest_difference(-differences, answers, level) > 0
+    signed = np.array(list(product([1, -1], repeat=len(differences)))) @ differences
+    sums, counts = np.unique(np.abs(signed), return_counts=True)
+    p_values = np.cumsum(counts[::-1])[::-1] / len(signed)
+    possible = sums[(p_values <= level) & (sums > 0)] / answers.sum()
+    assert not len(possible) or smallest == possible[0]
 
 
 def test_too_few_disagreements_show_nothing_and_six_on_one_side_do():
@@ -56,6 +61,7 @@ def test_too_few_disagreements_show_nothing_and_six_on_one_side_do():
     assert exact_p_value(np.repeat([1, 0], [5, 35])) > 0.05
     assert exact_p_value(np.repeat([1, 0], [6, 34])) < 0.05
     assert smallest_difference(np.repeat([1, 0], [5, 35]), answers, 0.05) == 6 / 40
+    assert smallest_difference(np.repeat([1, -1, 0], [3, 3, 34]), answers, 0.05) == 6 / 40
 
 
 @given(GROUPS)

@@ -19,6 +19,8 @@ from project import run
 from thaw.cli.sweep import sweep as command
 from thaw.errors import ThawError
 
+MANY = ",".join(map(str, range(300)))
+
 
 def experiments(folder):
     """The experiments of the last commit: name without hash → the params and metrics in Git."""
@@ -167,6 +169,7 @@ def test_a_failed_point_is_reported_with_its_log_and_the_others_go_on(repository
         ("seed", "as key=value,value"),
         ("data.source=../..", "must be an absolute path"),
         ("train.hidden_units=[32,[64]", "the value of train.hidden_units must be valid YAML"),
+        (f"seed={MANY} split.seed={MANY} train.patience={MANY}", "but has 54,000,000: leave out"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_runs(repository, monkeypatch, words, message):
@@ -216,11 +219,13 @@ def test_killed_at_a_point_and_started_again_it_continues(repository):
     assert list((repository / ".thaw/sweep/runs").iterdir()) == []
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "terminated"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "terminated", "hung up"])
 def test_an_interruption_ends_it_with_all_that_it_started(repository, how):
     process, stage = held(repository, "evaluate.bins=4,5,6")
     if how == "Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)
+    elif how == "hung up":  # its terminal is closed
+        process.send_signal(signal.SIGHUP)
     else:
         process.terminate()
         process.terminate()  # an impatient one

@@ -24,7 +24,7 @@ NOT_RECORDED = "not recorded"
 Address = Annotated[
     str | None,
     typer.Argument(
-        metavar="[BUNDLE]",
+        metavar="BUNDLE",
         help="A folder, a zip, or an address of either.",
         show_default="models/bundle of the project",
     ),

@@ -19,7 +19,7 @@ def compare(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[EXP]...",
+            metavar="EXP",
             help="Experiments, Git revisions, or workspace. None: the current commit, its "
             "experiments, and the workspace.",
         ),

@@ -24,7 +24,7 @@ FROM_STDIN = "-"
 Paths = Annotated[
     list[str],
     typer.Argument(
-        metavar="PATH...",
+        metavar="PATH",
         help="Images, folders, archives or globs; - reads paths, a line each, from stdin.",
     ),
 ]

@@ -11,7 +11,7 @@ from thaw.errors import ThawError
 
 def keras_model(
     path: Annotated[
-        Path, typer.Argument(help="The file to write; its name ends in .keras.")
+        Path, typer.Argument(metavar="PATH", help="The file to write; its name ends in .keras.")
     ] = Path("models/model.keras"),
 ) -> None:
     """Write the trained network as a Keras model, to go on with in Keras.

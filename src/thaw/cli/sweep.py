@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from thaw.experiments.compare import Ranking
     from thaw.experiments.sweep import Outcome, Plan
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 MOST_ROWS = 40  # settings that are printed
 
@@ -27,7 +27,7 @@ def sweep(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE,VALUE...]...",
+            metavar="KEY=VALUE,VALUE...",
             help="Params and their values, such as seed=0,1,2 or train.hidden_units=[32],[64,32].",
         ),
     ] = None,
@@ -121,10 +121,10 @@ def _show_plan(plan: "Plan") -> None:
 
 @contextmanager
 def _noted_signals() -> Iterator[list[int]]:
-    """A list of the numbers of Ctrl-C's signal and of SIGTERM, if they come.
+    """A list of the numbers of those of SIGNALS that come.
 
     They raise nothing, which could be in the midst of anything. What is ignored, as Ctrl-C is in
-    the background of a shell script, stays so.
+    the background of a shell script, and a hang-up by `nohup`, stays so.
     """
     noted: list[int] = []
     heeded = [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]

@@ -16,7 +16,7 @@ def use(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[SETUP] [KEY=VALUE]...",
+            metavar="SETUP|KEY=VALUE",
             help="Name of a file in setups/, without .yaml, and params, such as seed=1.",
         ),
     ],

@@ -13,7 +13,7 @@ from thaw.errors import ThawError
 from thaw.files import damage_explained
 from thaw.paths import BUNDLE
 
-CACHE = Path(".dvc/cache/files/md5")
+CACHE = Path(".dvc/cache")  # of DVC, unless its settings say otherwise
 
 
 def verify(json_: AsJson = False) -> None:
@@ -68,7 +68,10 @@ def _verify_outputs() -> dict[str, Any]:
 
 def _verify_cache() -> dict[str, Any]:
     """The number of objects of the cache, and those whose MD5 differs from their name."""
-    objects = [path for path in CACHE.glob("??/*") if path.is_file()]
+    from dvc.config import Config
+
+    cache = Path(Config(str(CACHE.parent))["cache"].get("dir", CACHE)) / "files/md5"
+    objects = [path for path in cache.glob("??/*") if path.is_file()]
     damaged = [
         str(path)
         for path in objects

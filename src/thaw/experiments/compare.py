@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -83,12 +84,36 @@ class Pair:
     n: int  # images
     runs: int  # of each of the two
     sums: tuple[np.ndarray, np.ndarray]  # by duplicate group, as in thaw.experiments.statistics
-    difference: float  # in accuracy, first minus second
-    low: float  # 95 % bootstrap interval
-    high: float
     p_value: float
     adjusted: float  # p-value after Holm's correction over all pairs
-    smallest: float  # difference that these images could show
+    level: float  # that p_value must meet
+
+    @property
+    def difference(self) -> float:
+        """In accuracy, first minus second."""
+        differences, answers = self.sums
+        return float(differences.sum() / answers.sum())
+
+    # What takes long is computed once it is asked for: of many pairs few are shown.
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of the difference."""
+        return bootstrap_interval(*self.sums)
+
+    @property
+    def low(self) -> float:
+        """Its lower end."""
+        return self.interval[0]
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+        return self.interval[1]
+
+    @cached_property
+    def smallest(self) -> float:
+        """The smallest difference that these images could show."""
+        return smallest_difference(*self.sums, self.level)
 
     @property
     def verdict(self) -> str:
@@ -263,7 +288,7 @@ def _test_pairs(settings: Sequence[Setting]) -> list[Pair]:
     ]
     adjusted, levels = holm(np.array([pair.p_value for pair in pairs]), LEVEL)
     return [
-        replace(pair, adjusted=p_value, smallest=smallest_difference(*pair.sums, level))
+        replace(pair, adjusted=p_value, level=level)
         for pair, p_value, level in zip(pairs, adjusted.tolist(), levels.tolist(), strict=True)
     ]
 
@@ -273,12 +298,10 @@ def _test(first: int, second: int, runs: list[tuple[Experiment, Experiment]]) ->
     images = common_images(run for pair in runs for run in pair)
     table = paired_answers(runs, images)
     differences, answers = table.groupby("group")[["difference", "answers"]].sum().to_numpy().T
-    p_value = exact_p_value(differences)
+    p_value, n = exact_p_value(differences), table["name"].nunique()
     return Pair(
-        first, second, images, table["name"].nunique(), len(runs), (differences, answers),
-        float(differences.sum() / answers.sum()), *bootstrap_interval(differences, answers),
-        p_value, p_value, smallest_difference(differences, answers, LEVEL),
-    )  # fmt: skip
+        first, second, images, n, len(runs), (differences, answers), p_value, p_value, LEVEL
+    )
 
 
 def paired_answers(runs: Sequence[tuple[Experiment, Experiment]], images: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -59,6 +60,10 @@ def list_points(
     The key with the lowest `rank` varies slowest. `inputs` returns what the result depends on
     beside the params. ThawError, with a line for each mistake, unless all points are valid.
     """
+    if (count := math.prod(map(len, grid.values()))) > MOST_POINTS:
+        raise ThawError(
+            f"a sweep must have at most {MOST_POINTS:,} points, but has {count:,}: leave out values"
+        )
     keys = sorted(grid, key=rank)
     points: dict[str, Point] = {}
     mistakes: list[str] = []
@@ -71,8 +76,6 @@ def list_points(
             continue
         name = _name(settings, params, inputs(params))
         points.setdefault(name, Point(name, settings, params))
-        if len(points) > MOST_POINTS:
-            raise ThawError(f"a sweep must have at most {MOST_POINTS} points: leave out values")
     if mistakes:
         raise ThawError("\n".join(dict.fromkeys(mistakes)))
     return list(points.values())
