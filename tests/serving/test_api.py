@@ -201,8 +201,11 @@ def test_the_bundle_that_is_asked_for_answers_whatever_is_published(tmp_path, op
         assert (server.get("/model").json()["sha256"] == sha256) == (options == [])
 
 
-def test_a_short_token_is_refused(folder, monkeypatch):
-    monkeypatch.setenv(TOKEN, "short")
+@pytest.mark.parametrize(
+    "token", ["short", "geheimer-schlüssel", " a space at an end", "\udcfc" * 20]
+)
+def test_a_token_that_is_short_or_that_no_header_carries_is_refused(folder, monkeypatch, token):
+    monkeypatch.setenv(TOKEN, token)
     command = ["-c", "from thaw.cli.main import main; main()", "serve", "--bundle", "bundle"]
     with (
         pytest.raises(AssertionError, match=f"must have {SHORTEST_TOKEN} characters"),
