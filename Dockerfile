@@ -41,7 +41,7 @@ FROM runtime AS page
 COPY --from=build-page /opt/thaw /opt/thaw
 EXPOSE 8501
 HEALTHCHECK --start-period=20s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
-ENTRYPOINT ["thaw", "page", "--host", "0.0.0.0", "--bundle", "/bundles/bundle"]
+ENTRYPOINT ["thaw", "page", "--host", "0.0.0.0", "--bundle", "/bundles/bundle", "--published", "/bundles/published"]
 
 # The repository is mounted at /work, with its .git and .dvc; what the stages write stays there.
 FROM ${BASE} AS train

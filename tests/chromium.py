@@ -64,8 +64,11 @@ def settle(page):
 
 
 def overflow(page):
-    """By how many pixels a page is wider than the window."""
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    """By how many pixels a page is wider than the window.
+
+    A telephone's window.innerWidth grows with what is too wide, so it is not what is compared.
+    """
+    return page.evaluate("document.documentElement.scrollWidth") - page.viewport_size["width"]
 
 
 def screenshot(page, name):

@@ -17,6 +17,7 @@ from running_server import SECONDS, free_port, serving
 from small_bundle import save_colours, write_colours
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+THAW_HOST = "${THAW_HOST:-localhost}"
 KEY = {"X-API-Key": "a-key-of-the-test"}
 HTTP = """
 daemon off;
@@ -34,10 +35,16 @@ http {{
 """
 
 
+def compose():
+    """The services of compose.yaml."""
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
-    settings = {"allowed_hosts": ["pets.example"]}
+    names = compose()["api"]["command"][1::2]
+    settings = {"allowed_hosts": [name.replace(THAW_HOST, "pets.example") for name in names]}
     with serving(write_colours(folder / "bundle"), folder, **settings) as server:
         yield server
 
@@ -144,8 +151,15 @@ def test_the_dashboard_asks_for_metrics_that_there_are(api, image):
         assert f"\n{name}{{" in text or f"\n{name} " in text, name
 
 
+def test_prometheus_reaches_the_api_by_its_name(api):
+    [job] = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+    [[target]] = [config["targets"] for config in job["static_configs"]]
+    assert target.partition(":")[0] in compose()
+    assert api.get("/metrics", headers={"Host": target}).status_code == 200
+
+
 def test_compose_mounts_what_there_is():
-    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    services = compose()
     stages = re.findall(r"(?m)^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read_text())
     for name, service in services.items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"]

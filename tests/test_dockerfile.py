@@ -139,4 +139,6 @@ def test_what_ships_is_neither_root_nor_compiled():
         assert ("USER", "10001") in steps
         assert port is None or ("EXPOSE", port) in STAGES[target]
         assert not any("gcc" in value or "build-essential" in value for _, value in steps)
+    api, page = (json.loads(dict(STAGES[target])["ENTRYPOINT"]) for target in ("serve", "page"))
+    assert api[2:] == page[2:]  # the same bundle answers
     assert {BASES[name] for name in ("source", "runtime", "train")} == {"${BASE}"}

@@ -168,6 +168,13 @@ def test_overlays_are_written(folder):
     assert sorted(path.name for path in (folder / "seen").iterdir()) == names
 
 
+def test_the_overlay_of_an_image_with_the_longest_name_is_written(folder):
+    name = 83 * "犬"  # of three bytes each
+    (folder / "photos/red/0.png").rename(folder / f"{name}.png")
+    call(f"{name}.png", "--explain", "seen")
+    assert [path.name for path in (folder / "seen").iterdir()] == [f"000001 {name[:66]}.png"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -1,6 +1,7 @@
 """The tab Try it: what a visitor sees for one image and for many, and that it is theirs alone."""
 
 import io
+import os
 import shlex
 import shutil
 import sys
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 import thaw
 import thaw.bundle
+import thaw.cli.page
 from thaw.bundle_zip import pack
 from thaw.evaluate.predictions import Predictions, write_predictions
 from thaw.files import write_json
@@ -22,7 +24,8 @@ from thaw.page import answers as answers_module
 from thaw.page.answer_table import csv_of
 from thaw.page.chosen_images import EXAMPLES, MOST, Chosen
 from thaw.page.texts import try_it as texts
-from thaw.paths import BUNDLE, BUNDLE_METRICS, LOCK, PREDICTIONS
+from thaw.paths import BUNDLE, BUNDLE_METRICS, LOCK, PREDICTIONS, PUBLISHED
+from thaw.serving.publish import publish
 
 APP = str(ROOT / "src/thaw/page/app.py")
 RED, BLUE, WHITE = (200, 20, 20), (20, 20, 200), (255, 255, 255)
@@ -181,6 +184,26 @@ def test_a_bundle_as_a_zip_is_taken_up_too(folder, monkeypatch):
     assert "<h3>red</h3>" in shown(page)
     pack(write_colours(folder / "other", unknown={"limit": -1}), None, Path("bundle.zip"))
     assert f"<h3>{texts.UNKNOWN}</h3>" in shown(page.run())
+
+
+@pytest.mark.parametrize(
+    ("options", "label"),
+    [
+        ({}, texts.UNKNOWN),
+        ({"published": Path("models/published")}, texts.UNKNOWN),
+        ({"bundle": "models/bundle"}, "red"),
+    ],
+    ids=repr,
+)
+def test_what_is_published_answers_unless_a_bundle_is_asked_for(
+    folder, monkeypatch, options, label
+):
+    publish(write_colours(folder / "other", unknown={"limit": -1}), PUBLISHED)
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, command: started.extend(command))
+    thaw.cli.page.page(**options)
+    monkeypatch.setattr(sys, "argv", ["app.py", *started[started.index("--") + 1 :]])
+    assert f"<h3>{label}</h3>" in shown(upload(start(), ("red.png", png(RED))))
 
 
 def test_a_swap_is_seen_by_a_click_on_the_heat_map_too(page):

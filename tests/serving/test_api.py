@@ -11,9 +11,11 @@ from PIL import Image
 from running_server import running, serving
 from small_bundle import LABELS, save_colours, write_colours
 
+from thaw.paths import BUNDLE, PUBLISHED
 from thaw.serving.batch import Batch
 from thaw.serving.errors import CODES
 from thaw.serving.predictor import Predictor
+from thaw.serving.publish import publish
 from thaw.serving.token import SHORTEST_TOKEN, TOKEN
 
 ORIGIN = "https://pets.example"
@@ -190,8 +192,20 @@ def test_thaw_serve_answers_and_says_where(folder, images):
         assert server.lines()[-1]["event"] == "stopped"
 
 
-def test_a_short_token_is_refused(folder, monkeypatch):
-    monkeypatch.setenv(TOKEN, "short")
+@pytest.mark.parametrize("options", [[], ["--bundle", "models/bundle"]], ids=" ".join)
+def test_the_bundle_that_is_asked_for_answers_whatever_is_published(tmp_path, options):
+    write_colours(tmp_path / BUNDLE)
+    sha256 = publish(write_colours(tmp_path / "other", training={"seed": 2}), tmp_path / PUBLISHED)
+    command = ["-c", "from thaw.cli.main import main; main()", "serve", "--port", "0"]
+    with running([*command, *options], tmp_path) as server:
+        assert (server.get("/model").json()["sha256"] == sha256) == (options == [])
+
+
+@pytest.mark.parametrize(
+    "token", ["short", "geheimer-schlüssel", " a space at an end", "\udcfc" * 20]
+)
+def test_a_token_that_is_short_or_that_no_header_carries_is_refused(folder, monkeypatch, token):
+    monkeypatch.setenv(TOKEN, token)
     command = ["-c", "from thaw.cli.main import main; main()", "serve", "--bundle", "bundle"]
     with (
         pytest.raises(AssertionError, match=f"must have {SHORTEST_TOKEN} characters"),

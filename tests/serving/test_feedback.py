@@ -7,15 +7,14 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask import Flask
 from PIL import Image
 from small_bundle import write_colours
 
 from thaw.data.relabel import read_labels
-from thaw.image_limits import UnusableImage
-from thaw.serving.errors import ApiError
+from thaw.serving.app import create_app
 from thaw.serving.feedback import append, feedback_blueprint
 from thaw.serving.published import LiveBundle
+from thaw.serving.settings import ServeSettings
 
 TOKEN = {"Authorization": "Bearer secret"}
 stream = io.BytesIO()
@@ -30,12 +29,9 @@ def client_of(tmp_path):
     live = LiveBundle(write_colours(tmp_path / "bundle"))
 
     def make(images=None):
-        app = Flask("test")
         table = tmp_path / "feedback/relabel.csv"
-        app.register_blueprint(feedback_blueprint(live, "secret", table, images))
-        app.errorhandler(ApiError)(lambda error: (error.content, error.status))
-        app.errorhandler(UnusableImage)(lambda error: ({"error": {"code": "image"}}, 422))
-        return app.test_client(), table
+        routes = feedback_blueprint(live, "secret", table, images)
+        return create_app(live, ServeSettings(), [routes]).test_client(), table
 
     return make
 
@@ -71,7 +67,7 @@ def test_a_row_is_one_that_relabel_understands(client_of, tmp_path):
         ({"image": encoded(PNG + b"1")}, "wrong_hash"),
         (
             {"image": encoded(b"no image"), "sha256": hashlib.sha256(b"no image").hexdigest()},
-            "image",
+            "not_an_image",
         ),
     ],
 )
@@ -84,11 +80,12 @@ def test_what_is_no_feedback_is_refused_and_leaves_nothing(client_of, tmp_path, 
 
 def test_images_are_kept_in_folders_of_classes_if_they_are_wanted(client_of, tmp_path):
     client, _ = client_of(tmp_path / "images")
-    for _ in range(2):
-        answer = client.post("/feedback", json=ROW | {"image": encoded(PNG)}, headers=TOKEN)
-        assert answer.json["image_kept"]
-    [path] = (tmp_path / "images").rglob("*.*")
-    assert path == tmp_path / "images/red" / f"{SHA256}.png" and path.read_bytes() == PNG
+    for label in ("red", "red", "blue"):
+        sent = {"sha256": SHA256, "label": label, "image": encoded(PNG)}
+        assert client.post("/feedback", json=sent, headers=TOKEN).json["image_kept"]
+        [path] = (tmp_path / "images").rglob("*.*")
+        assert path == tmp_path / "images" / label / f"{SHA256}.png"
+        assert path.read_bytes() == PNG
 
 
 def test_rows_of_many_writers_are_whole_and_what_a_crash_left_is_removed(tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -15,11 +16,11 @@ from flask import Flask
 from project import run
 from small_training import make_repository
 
-from thaw.paths import PUBLISHED
+from thaw.paths import JOBS, PUBLISHED
 from thaw.serving import jobs as jobs_module
 from thaw.serving.errors import ApiError
-from thaw.serving.job_state import ENDED
-from thaw.serving.jobs import Jobs
+from thaw.serving.job_state import ENDED, update_state
+from thaw.serving.jobs import MOST_JOBS, Jobs
 from thaw.serving.publish import publish, published
 from thaw.serving.training_routes import training_blueprint
 
@@ -135,6 +136,27 @@ def test_a_job_that_is_just_being_started_is_not_taken_for_lost(jobs, repository
     job = jobs.start({})["id"]
     assert seen == [[]]
     assert wait(jobs, job)["state"] == "by hand only"
+
+
+def test_jobs_are_listed_while_a_start_deletes_the_oldest(tmp_path):
+    jobs = Jobs(tmp_path, tmp_path / PUBLISHED)
+
+    def add(number):
+        hidden = tmp_path / JOBS / f".20250101-{number:09}-00000000"
+        update_state(hidden, state="failed")
+        (hidden / "bundle").mkdir()
+        hidden.rename(hidden.with_name(hidden.name[1:]))
+
+    for number in range(MOST_JOBS):
+        add(number)
+    with ThreadPoolExecutor(1) as pool:
+        looks = pool.submit(lambda: {len(jobs.latest()) for _ in range(500)})
+        for number in count(MOST_JOBS):
+            jobs._delete_old()
+            add(number)
+            if looks.done():
+                break
+    assert looks.result() <= set(range(MOST_JOBS + 1))  # and no look has failed
 
 
 def test_jobs_are_published_by_hand_first_and_then_by_the_gate(client, jobs, repository):

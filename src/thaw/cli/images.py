@@ -13,7 +13,7 @@ from thaw.cli.output import note
 from thaw.cli.project import from_here
 from thaw.errors import ThawError
 from thaw.files import storage_errors_explained
-from thaw.paths import BUNDLE
+from thaw.paths import BUNDLE, PUBLISHED
 
 if TYPE_CHECKING:
     from thaw.serving.predictor import Predictor
@@ -35,6 +35,18 @@ Bundle = Annotated[
         show_default="models/bundle of the project",
     ),
 ]
+Published = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of `thaw publish`; what is published there answers, at once.",
+        show_default="models/published of the project, unless --bundle is given",
+    ),
+]
+
+
+def followed(bundle: str | None, published: Path | None) -> Path | None:
+    """The folder of published bundles that a server follows; none if it was given a bundle only."""
+    return from_here(PUBLISHED) if bundle is None and published is None else published
 
 
 def open_predictor(bundle: str | None) -> "Predictor":

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from thaw.cli.images import Bundle
+from thaw.cli.images import Bundle, Published, followed
 from thaw.cli.project import project_root
 from thaw.errors import ThawError
 from thaw.paths import BUNDLE
@@ -21,7 +21,12 @@ Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is an
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port.")]
 
 
-def page(bundle: Bundle = None, host: Host = "127.0.0.1", port: Port = 8501) -> None:
+def page(
+    bundle: Bundle = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8501,
+    published: Published = None,
+) -> None:
     """Show a page in the browser: try images, compare experiments, see the data.
 
     It shows what is there: only a bundle, or an entire repository with its experiments. Without
@@ -50,7 +55,9 @@ def page(bundle: Bundle = None, host: Host = "127.0.0.1", port: Port = 8501) -> 
     }
     if bundle is not None and "://" not in bundle:
         bundle = str(Path(bundle).absolute())
+    folder = followed(bundle, published)
+    words = [bundle or BUNDLE, *([folder.absolute()] if folder else [])]
     os.chdir(project_root())
     command = [sys.executable, "-m", "streamlit", "run", FOLDER / "app.py"]
     command += [f"--{name}={value}" for name, value in options.items()]
-    os.execv(sys.executable, [*map(str, command), "--", bundle or str(BUNDLE)])
+    os.execv(sys.executable, [*map(str, command), "--", *map(str, words)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thaw.cli.images import Bundle
+from thaw.cli.images import Bundle, Published, followed
 from thaw.cli.project import from_here, project_root
 from thaw.errors import ThawError
 from thaw.paths import BUNDLE, PUBLISHED
@@ -27,13 +27,6 @@ AllowHost = Annotated[
 AllowOrigin = Annotated[
     list[str] | None,
     typer.Option(metavar="URL", help="A site whose scripts may call the server. Repeatable."),
-]
-Published = Annotated[
-    Path | None,
-    typer.Option(
-        help="The folder of `thaw publish`; what is published there answers, at once.",
-        show_default="models/published of the project",
-    ),
 ]
 FeedbackTo = Annotated[
     Path | None,
@@ -79,10 +72,10 @@ def serve(  # noqa: PLR0913, each is an option
     )
     log_json()
     few_arenas()
-    published = from_here(PUBLISHED) if published is None else published
-    live = LiveBundle(from_here(BUNDLE) if bundle is None else bundle, published)
+    address = from_here(BUNDLE) if bundle is None else bundle
+    live = LiveBundle(address, followed(bundle, published))
     images = feedback / "images" if feedback and keep_images else None
-    routes = _routes(live, settings.token, published, feedback, images)
+    routes = _routes(live, settings.token, published or from_here(PUBLISHED), feedback, images)
     serve_app(create_app(live, settings, routes), settings)
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from thaw.errors import ThawError
 from thaw.page.texts import frame
-from thaw.paths import BUNDLE, LOCK, PUBLISHED
+from thaw.paths import BUNDLE, LOCK
 from thaw.serving.published import LiveBundle, Loaded
 
 MANIFEST = "manifest.json"
@@ -18,10 +18,10 @@ MANIFEST = "manifest.json"
 
 def bundle() -> Loaded:
     """The bundle that answers. If there is none, says how to make one, and ends the tab."""
-    address = sys.argv[1] if len(sys.argv) > 1 else str(BUNDLE)  # AppTest gives none
+    address, *folder = sys.argv[1:] or [str(BUNDLE)]  # AppTest gives none
     try:
         state = _state(Path(address) / MANIFEST) or _state(Path(address))  # of a folder or a zip
-        return _live(address, state).current()
+        return _live(address, folder, state).current()
     except ThawError as error:
         st.info(frame.NO_BUNDLE.format(reason=error))
         st.stop()
@@ -54,9 +54,9 @@ def result_state() -> tuple[int, ...]:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _live(address: str, state: tuple[int, ...]) -> LiveBundle:
+def _live(address: str, folder: list[str], state: tuple[int, ...]) -> LiveBundle:
     """state: part of the key; Streamlit leaves out what is called with an underscore."""
-    return LiveBundle(address, PUBLISHED)
+    return LiveBundle(address, *map(Path, folder))
 
 
 def _state(path: Path) -> tuple[int, ...]:

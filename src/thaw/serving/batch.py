@@ -20,6 +20,8 @@ from thaw.serving.predictor import Predictor
 # Names of images, with their encoded bytes, or why they cannot be read.
 Images = Iterable[tuple[str, bytes | ThawError]]
 
+MOST_STEM = 200  # bytes of an image's name in that of its overlay; file systems take 255 in all
+
 
 class Row(NamedTuple):
     """The answer to an image, or `error`, why there is none; then the other fields are None.
@@ -68,13 +70,15 @@ class Batch:
         for number, found in enumerate(self.predictor.each(contents()), done + 1):
             name = names.popleft()
             if self.overlays is not None and not isinstance(found, ThawError):
-                self._write_overlay(f"{number:06d} {PurePosixPath(name).stem}.png", found)
+                with atomic_write(self.overlays / _overlay_name(number, name)) as temporary:
+                    found.overlay().save(temporary, "png")
             yield row_of(name, found, self.min_confidence)
 
-    def _write_overlay(self, name: str, found: Prediction) -> None:
-        assert self.overlays is not None
-        with atomic_write(self.overlays / name) as temporary:
-            found.overlay().save(temporary, "png")
+
+def _overlay_name(number: int, name: str) -> str:
+    """The file of an overlay: the number of the row, and the start of the image's name."""
+    stem = PurePosixPath(name).stem.encode(errors="surrogateescape")[:MOST_STEM]
+    return f"{number:06d} {stem.decode(errors='ignore')}.png"
 
 
 def row_of(name: str, found: Prediction | ThawError, min_confidence: float = 0.0) -> Row:

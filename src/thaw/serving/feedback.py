@@ -19,8 +19,9 @@ from flask import Blueprint
 
 from thaw.files import atomic_write
 from thaw.image_formats import image_format
+from thaw.image_limits import UnusableImage
 from thaw.images import read_rgb
-from thaw.serving.errors import ApiError, api_error
+from thaw.serving.errors import ApiError, api_error, image_error
 from thaw.serving.published import LiveBundle
 from thaw.serving.token_routes import json_object, token_blueprint
 
@@ -81,16 +82,21 @@ def append(table: Path, sha256: str, label: str) -> None:
 
 
 def _keep(folder: Path, sha256: str, encoded: str, max_megapixels: float) -> None:
-    """Store an image that is what its hash says and can be decoded. Raises UnusableImage, too."""
+    """Store an image that is what its hash says and can be decoded; one of another label moves."""
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise api_error("bad_base64", "image must be base64, but is not") from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise api_error("wrong_hash", "sha256 must be that of image, but is not")
-    read_rgb(data, max_megapixels)
+    try:
+        read_rgb(data, max_megapixels)
+    except UnusableImage as error:
+        raise image_error(error) from None
     path = folder / f"{sha256}.{(image_format(data) or '').lower()}"
-    if path.exists():
+    for other in folder.parent.glob(f"*/{path.name}"):  # in two folders it would have two labels
+        folder.mkdir(exist_ok=True)
+        other.replace(path)
         return
     if sum(1 for _ in folder.parent.glob("*/*")) >= MOST_IMAGES:
         raise _full()

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from thaw.errors import ThawError
 from thaw.paths import JOBS
-from thaw.serving.errors import api_error
+from thaw.serving.errors import ApiError, api_error
 from thaw.serving.job_params import check_keys
 from thaw.serving.job_state import (
     CANCELLED,
@@ -96,7 +96,11 @@ class Jobs:
 
     def latest(self) -> list[dict[str, Any]]:
         """The states of the jobs that are kept, the newest first."""
-        return [self._settled(job) for job in self._listed()]
+        states = []
+        for job in self._listed():
+            with contextlib.suppress(ApiError):  # it has been deleted since
+                states.append(self._settled(job))
+        return states
 
     def cancel(self, job: str) -> dict[str, Any]:
         """End a job with all that it started; its state, which says if it had ended before."""
@@ -170,10 +174,7 @@ class Jobs:
 
     def _settled(self, job: str) -> dict[str, Any]:
         """The state of a job, brought up to date if it was killed."""
-        folder = self._jobs / job
-        if not JOB.fullmatch(job) or not folder.is_dir():
-            raise api_error("not_found", "there is no job of this name: see GET /jobs")
-        state = read_state(folder)
+        folder, state = self._jobs / job, self._state(job)
         if state["state"] in ENDED:
             return state
         if self._running() == job:
@@ -188,6 +189,16 @@ class Jobs:
         cancelled = (folder / CANCELLED_MARK).exists()
         ended = PUBLISHED if is_published else CANCELLED if cancelled else LOST
         return update_state(folder, state=ended, ended=time.time())
+
+    def _state(self, job: str) -> dict[str, Any]:
+        """What the job's folder says. ApiError 404 if there is none."""
+        if JOB.fullmatch(job):
+            try:
+                return read_state(self._jobs / job)
+            except ThawError:
+                if (self._jobs / job).exists():
+                    raise
+        raise api_error("not_found", "there is no job of this name: see GET /jobs")
 
     def _kill(self, job: str) -> None:
         """Kill the process group of a job that runs, and wait for its end."""
@@ -216,9 +227,9 @@ class Jobs:
         return sorted(filter(JOB.fullmatch, names), reverse=True)
 
     def _delete_old(self) -> None:
-        """Make room for one more job; nothing runs."""
+        """Make room for one more job; nothing runs. Each is gone at once for who looks."""
         for job in self._listed()[MOST_JOBS - 1 :]:
-            shutil.rmtree(self._jobs / job, ignore_errors=True)
+            shutil.rmtree((self._jobs / job).rename(self._jobs / f".{job}"), ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

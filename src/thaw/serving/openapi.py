@@ -87,6 +87,7 @@ def _token_paths() -> Schema:
     text, state = {"type": "string"}, {JSON: _ref("Job")}
     token: Schema = {"security": [{"token": []}]}
     job: Schema = {"name": "job", "in": "path", "required": True, "schema": text}
+    job["description"] = "Its id, see GET /jobs."
     named: Schema = {"parameters": [job], **token}
     jobs = _object({"jobs": {"type": "array", "items": _ref("Job")}})
     listed = _operation("jobs", "Jobs, the newest first.", {JSON: jobs}, (401,), **token)
@@ -94,7 +95,7 @@ def _token_paths() -> Schema:
         "train",
         "Start a training, or a sweep; Location is the job's path.",
         state,
-        (400, 401, 409, 415),
+        (400, 401, 409, 413, 415),
         requestBody=_body({JSON: _ref("JobRequest")}),
         **token,
     )
