@@ -21,6 +21,8 @@ if __name__ == "__main__":
         small = WAYS[about["resize"]](image, size, Image.Resampling.BILINEAR)
         found = {name: value[0] for name, value in classify(images=np.asarray(small)[None]).items()}
         p, score = found["probabilities"], found["unknown_score"]
-        answer = int((p @ np.array(about["costs"])).argmin())
-        label = "unknown" if score > about["unknown_limit"] else labels[answer]
+        expected = p @ np.array(about["costs"])
+        answer, most_risk = expected.argmin(), about["most_risk"]
+        label = "unsure" if most_risk is not None and expected.min() > most_risk else labels[answer]
+        label = "unknown" if score > about["unknown_limit"] else label
         print(f"{path}\t{label}\t{p[answer]:.4f}\t{score:.4f}")
