@@ -17,7 +17,7 @@ from typing import Any
 
 from sweeps import compare, photographs, sweep
 
-from thaw.experiments.compare import LEVEL, UNCLEAR
+from thaw.experiments.paired_tests import LEVEL, UNCLEAR
 
 SETTINGS = "train.freeze_till=all train.head_solver=adam augment.views=0 split.seed=0"
 

@@ -1,64 +1,21 @@
-"""Compare experiments: which are runs of one setting, which setting is best, and is that shown.
+"""Rank experiments, and test which differences between them are shown.
 
-Nothing here looks at test images. Settings are compared on out-of-fold predictions where all have
-them of their very training, else on validation images.
+Nothing here looks at test images.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import combinations
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from thaw.errors import ThawError, listing
 from thaw.evaluate.metrics import loss
-from thaw.evaluate.predictions import Predictions
-from thaw.experiments.experiment import SEEDS, Experiment
-from thaw.experiments.statistics import (
-    bootstrap_interval,
-    exact_p_value,
-    holm,
-    smallest_difference,
-    wilson_interval,
-)
+from thaw.experiments.experiment import Experiment
+from thaw.experiments.paired_tests import Pair, common_images, predictions, test_pairs
+from thaw.experiments.setting import Setting, group_runs, pair_runs
+from thaw.experiments.statistics import wilson_interval
 from thaw.paths import IMAGES
-
-LEVEL = 0.05  # of significance, over all pairs together
-OUT_OF_FOLD, VAL = "out-of-fold", "val"
-BETTER, WORSE, UNCLEAR = "better", "worse", "not distinguishable"
-
-
-def shown(value: Any) -> str:
-    """A value as `thaw use` takes it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value).replace(" ", "")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Runs that differ in nothing but their seeds."""
-
-    params: dict[str, Any]  # those in which the settings differ
-    runs: list[Experiment]
-
-    @property
-    def name(self) -> str:
-        """The name of the first run, and how many more there are."""
-        more = len(self.runs) - 1
-        return self.runs[0].name + (f" +{more}" if more else "")
-
-    @property
-    def label(self) -> str:
-        """What tells it from the others: the params of several runs, or the name of its one."""
-        if len(self.runs) == 1 or not self.params:
-            return self.name
-        return " ".join(f"{k.rpartition('.')[2]}={shown(v)}" for k, v in self.params.items())
 
 
 @dataclass(frozen=True)
@@ -72,55 +29,6 @@ class Score:
     spread: float | None  # standard deviation over the runs; None for one run
     loss: float
     n: int  # images
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The paired test of two settings on the same images."""
-
-    first: int  # index into Comparison.settings
-    second: int
-    images: str  # OUT_OF_FOLD or VAL
-    n: int  # images
-    runs: int  # of each of the two
-    sums: tuple[np.ndarray, np.ndarray]  # by duplicate group, as in thaw.experiments.statistics
-    p_value: float
-    adjusted: float  # p-value after Holm's correction over all pairs
-    level: float  # that p_value must meet
-
-    @property
-    def difference(self) -> float:
-        """In accuracy, first minus second."""
-        differences, answers = self.sums
-        return float(differences.sum() / answers.sum())
-
-    # What takes long is computed once it is asked for: of many pairs few are shown.
-    @cached_property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % bootstrap interval of the difference."""
-        return bootstrap_interval(*self.sums)
-
-    @property
-    def low(self) -> float:
-        """Its lower end."""
-        return self.interval[0]
-
-    @property
-    def high(self) -> float:
-        """Its upper end."""
-        return self.interval[1]
-
-    @cached_property
-    def smallest(self) -> float:
-        """The smallest difference that these images could show."""
-        return smallest_difference(*self.sums, self.level)
-
-    @property
-    def verdict(self) -> str:
-        """What is shown of the first: BETTER, WORSE or UNCLEAR."""
-        if self.adjusted > LEVEL:
-            return UNCLEAR
-        return BETTER if self.difference > 0 else WORSE
 
 
 @dataclass(frozen=True)
@@ -179,7 +87,7 @@ def compare(experiments: Sequence[Experiment], strict: bool) -> Comparison:
             f"seed, but {listing(e.name for e in others)} and {ranking.best.name} do not: compare "
             "fewer, or run them with the same split.seed"
         )
-    pairs = _test_pairs(ranking.settings)
+    pairs = test_pairs(ranking.settings)
     return Comparison(**vars(ranking), pairs=pairs, left_out=ranking.not_ranked)
 
 
@@ -196,38 +104,6 @@ def rank(experiments: Sequence[Experiment]) -> Ranking:
     return Ranking(images, [setting for _, setting in scored], scores, others)
 
 
-def differing(experiments: Iterable[Experiment]) -> list[str]:
-    """Params in which the experiments differ, without the seeds."""
-    all_params = [experiment.params for experiment in experiments]
-    keys = dict.fromkeys(key for params in all_params for key in params if key not in SEEDS)
-    return [key for key in keys if len({_text(params.get(key)) for params in all_params}) > 1]
-
-
-def group_runs(experiments: Sequence[Experiment]) -> list[Setting]:
-    """Group experiments that differ in their seeds only.
-
-    A second one with the same seeds, of other code, is of another setting. If all differ in the
-    seed of training only, each is a setting.
-    """
-    keys = differing(experiments)
-    grouped: dict[tuple[str, int], list[Experiment]] = {}
-    seen: Counter[tuple[str, tuple[int, int]]] = Counter()
-    for experiment in experiments:
-        setting = _text([experiment.params.get(key) for key in keys])
-        grouped.setdefault((setting, seen[setting, experiment.seed]), []).append(experiment)
-        seen[setting, experiment.seed] += 1
-    if len(grouped) == 1 and len({experiment.images for experiment in experiments}) == 1:
-        return [Setting({"seed": e.params.get("seed")}, [e]) for e in experiments]
-    return [
-        Setting({k: runs[0].params.get(k) for k in keys}, sorted(runs, key=lambda run: run.seed))
-        for runs in grouped.values()
-    ]
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
 def _on_same_images(experiments: Sequence[Experiment]) -> tuple[list[Setting], list[Experiment]]:
     """The settings that can be paired with the one of most runs, and the other experiments."""
     data = IMAGES.as_posix()
@@ -237,34 +113,6 @@ def _on_same_images(experiments: Sequence[Experiment]) -> tuple[list[Setting], l
     kept = [s for s in settings if s is reference or pair_runs(s, reference)]
     fitting = [run for setting in kept for run in setting.runs]
     return group_runs(fitting), [e for e in experiments if e not in fitting]
-
-
-def pair_runs(first: Setting, second: Setting) -> list[tuple[Experiment, Experiment]]:
-    """Pair runs on the same split: those of the same seed, or, if there are none, in order."""
-    pairs: list[tuple[Experiment, Experiment]] = []
-    for images in dict.fromkeys(run.images for run in first.runs):
-        ours, theirs = (
-            {run.seed: run for run in setting.runs if run.images == images}
-            for setting in (first, second)
-        )
-        both = [seed for seed in ours if seed in theirs]
-        same = [(ours[seed], theirs[seed]) for seed in both]
-        pairs += same or zip(ours.values(), theirs.values(), strict=False)
-    return pairs
-
-
-def common_images(experiments: Iterable[Experiment]) -> str:
-    """OUT_OF_FOLD if all experiments have such predictions of their very training, else VAL."""
-    have_them = (experiment.out_of_fold is not None for experiment in experiments)
-    return OUT_OF_FOLD if all(have_them) else VAL
-
-
-def predictions(experiment: Experiment, images: str) -> Predictions:
-    """Those of OUT_OF_FOLD or of VAL."""
-    found = experiment.out_of_fold if images == OUT_OF_FOLD else experiment.val
-    if found is None:
-        raise ValueError(f"{experiment.name} has no out-of-fold predictions")
-    return found
 
 
 def score(setting: Setting, images: str) -> Score:
@@ -277,43 +125,3 @@ def score(setting: Setting, images: str) -> Score:
     spread = float(np.std(accuracies, ddof=1)) if len(answers) > 1 else None
     interval = wilson_interval(accuracy, n)
     return Score(accuracies, accuracy, *interval, spread, float(np.mean(losses)), n)
-
-
-def _test_pairs(settings: Sequence[Setting]) -> list[Pair]:
-    """The tests of all pairs that have runs on the same images, corrected together."""
-    pairs = [
-        _test(first, second, runs)
-        for first, second in combinations(range(len(settings)), 2)
-        if (runs := pair_runs(settings[first], settings[second]))
-    ]
-    adjusted, levels = holm(np.array([pair.p_value for pair in pairs]), LEVEL)
-    return [
-        replace(pair, adjusted=p_value, level=level)
-        for pair, p_value, level in zip(pairs, adjusted.tolist(), levels.tolist(), strict=True)
-    ]
-
-
-def _test(first: int, second: int, runs: list[tuple[Experiment, Experiment]]) -> Pair:
-    """The test of two settings by itself, without the correction for others."""
-    images = common_images(run for pair in runs for run in pair)
-    table = paired_answers(runs, images)
-    differences, answers = table.groupby("group")[["difference", "answers"]].sum().to_numpy().T
-    p_value, n = exact_p_value(differences), table["name"].nunique()
-    return Pair(
-        first, second, images, n, len(runs), (differences, answers), p_value, p_value, LEVEL
-    )
-
-
-def paired_answers(runs: Sequence[tuple[Experiment, Experiment]], images: str) -> pd.DataFrame:
-    """A row for each image and pair of runs: name, group, difference (1, 0 or -1), answers (1)."""
-    tables = []
-    for first, second in runs:
-        ours, theirs = (_right(predictions(run, images)) for run in (first, second))
-        table = (ours - theirs).astype(int).rename("difference").rename_axis("name").reset_index()
-        tables.append(table.assign(group=table["name"].map(first.groups), answers=1))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _right(found: Predictions) -> pd.Series:
-    """1 for each image that is predicted rightly, else 0, by name."""
-    return pd.Series((found.predicted == found.truth).astype(int), index=found.names)

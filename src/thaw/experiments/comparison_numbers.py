@@ -4,8 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from thaw.experiments.compare import Comparison, Setting, shown
+from thaw.experiments.compare import Comparison
 from thaw.experiments.comparison_table import mean_seconds, scores_on_test, short_keys, verdict
+from thaw.experiments.setting import Setting, shown
 from thaw.experiments.sweep_plots import DEPTH, FROZEN, PARAMETERS
 
 AGAINST_FIRST = "against the first"

@@ -8,10 +8,11 @@ import numpy as np
 from thaw.evaluate.html_page import data_uri, jpeg_uri, table
 from thaw.evaluate.html_page import write_page as write_html
 from thaw.experiments import comparison_table
-from thaw.experiments.compare import BETTER, UNCLEAR, WORSE, Comparison, Pair
+from thaw.experiments.compare import Comparison
 from thaw.experiments.comparison_plots import draw_intervals, draw_setting, shared_ranges
 from thaw.experiments.comparison_table import PAIRED
 from thaw.experiments.disagreement import Disagreement, find_disagreements, thumbnails
+from thaw.experiments.paired_tests import BETTER, UNCLEAR, WORSE, Pair
 
 MOST_DRAWN = 12  # settings; a table of more is readable, pictures are not
 STYLE = """

@@ -13,7 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.plots import BLUE, GREY, ORANGE, STYLE, draw_confusion, phase_starts
 from thaw.evaluate.predictions import Predictions
-from thaw.experiments.compare import UNCLEAR, Comparison, Setting, predictions
+from thaw.experiments.compare import Comparison
+from thaw.experiments.paired_tests import UNCLEAR, predictions
+from thaw.experiments.setting import Setting
 
 Ranges = dict[str, tuple[float, float]]  # of the axis, by measure
 # Text stays text, in the fonts of the browser; no date, so that the same results give equal bytes.

@@ -9,16 +9,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from thaw.experiments.compare import (
-    BETTER,
-    UNCLEAR,
-    WORSE,
-    Comparison,
-    Pair,
-    Ranking,
-    Setting,
-    shown,
-)
+from thaw.experiments.compare import Comparison, Ranking
+from thaw.experiments.paired_tests import BETTER, UNCLEAR, WORSE, Pair
+from thaw.experiments.setting import Setting, shown
 
 WIDTH = 100  # columns
 PAIRED = (

@@ -8,8 +8,10 @@ import numpy as np
 from thaw.data.tables import read_rows
 from thaw.evaluate.gallery import PIXELS
 from thaw.evaluate.predictions import Predictions
-from thaw.experiments.compare import Comparison, Pair, pair_runs, paired_answers, predictions
+from thaw.experiments.compare import Comparison
 from thaw.experiments.experiment import Experiment
+from thaw.experiments.paired_tests import Pair, paired_answers, predictions
+from thaw.experiments.setting import pair_runs
 from thaw.images import thumbnail
 from thaw.paths import IMAGES
 

@@ -15,9 +15,10 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from thaw.data.plot_text import drawable, fonts_for
 from thaw.evaluate.plots import GREY, PALETTE, STYLE, save
 from thaw.evaluate.tables import write_table
-from thaw.experiments.compare import common_images, differing, shown
 from thaw.experiments.comparison_plots import SVG, as_svg
 from thaw.experiments.experiment import SEEDS, Experiment
+from thaw.experiments.paired_tests import common_images
+from thaw.experiments.setting import differing, shown
 
 DEPTH = "train.freeze_till"
 FROZEN = "freeze_till"  # the column with the number of layers

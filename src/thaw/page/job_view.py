@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from thaw.experiments.compare import shown
+from thaw.experiments.setting import shown
 from thaw.page.markdown import plain
 from thaw.page.texts import experiments as texts
 from thaw.serving.job_state import ENDED

@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from thaw.errors import ThawError
-from thaw.experiments.compare import shown
 from thaw.experiments.grid import read_grid
+from thaw.experiments.setting import shown
 from thaw.page import job_view
 from thaw.page.markdown import plain
 from thaw.page.texts import experiments as texts

@@ -3,10 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from thaw.experiments.compare import Comparison, Pair, Setting
+from thaw.experiments.compare import Comparison
 from thaw.experiments.comparison_plots import draw_setting_confusion
 from thaw.experiments.comparison_table import sentence
 from thaw.experiments.disagreement import Disagreement, find_disagreements, thumbnails
+from thaw.experiments.paired_tests import Pair
+from thaw.experiments.setting import Setting
 from thaw.page.drawings import Compared, show_drawing
 from thaw.page.markdown import plain
 from thaw.page.texts import experiments as texts
