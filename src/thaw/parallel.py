@@ -5,10 +5,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TypeVar, cast
+
+from thaw.errors import ThawError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +33,7 @@ def map_shards(
 
     `work` must be a pure, picklable function; the result is the same for any number of workers.
     One worker runs in this process. Items are read only a few shards ahead, which bounds memory.
+    Raises ThawError if a worker is killed.
     """
     if workers == 1:
         for shard in batched(items, size):
@@ -37,7 +42,10 @@ def map_shards(
     # A fork of a process with threads, which progress bars have, may deadlock. The fork server
     # has none, and imports the program once for all workers.
     context = get_context("forkserver")
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+    with (
+        _killed_explained(workers),
+        ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool,
+    ):
         pending: deque[Future[Iterable[R]]] = deque()
         for shard in batched(items, size):
             pending.append(pool.submit(work, shard))
@@ -45,6 +53,17 @@ def map_shards(
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
+
+
+@contextmanager
+def _killed_explained(workers: int) -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise ThawError(
+            f"all {workers} processes that share the work must have enough memory, but one was "
+            "killed: free memory, or set LOKY_MAX_CPU_COUNT in the environment to fewer"
+        ) from None
 
 
 def _end_with_parent() -> None:
