@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from thaw import parallel
 from thaw.errors import ThawError
 from thaw.parallel import map_shards
 
@@ -22,6 +23,11 @@ input()
 def test_results_are_in_the_order_of_the_items(workers):
     items = list(range(20, 0, -1))
     assert list(map_shards(list, items, 3, workers)) == items
+
+
+def test_a_batch_of_large_items_has_fewer(monkeypatch):
+    monkeypatch.setattr(parallel, "BATCH_BYTES", 5)
+    assert list(parallel.batched([1, 1, 1, 1, 4, 9, 2], 3, int)) == [[1, 1, 1], [1, 4], [9], [2]]
 
 
 def killed(shard):
