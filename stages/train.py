@@ -44,7 +44,7 @@ def main(params: Params) -> None:
     """
     classes, info = read_classes(IMAGES), BackboneInfo.open(BASE)
     features = open_features(params, info)
-    state = {"seed": params.seed, "features": features.fingerprint}
+    state = {"seed": params.seed, "features": features.fingerprint, "classes": classes}
     state |= {"train": params.train.model_dump(), "compute": params.compute.model_dump()}
     checkpoint = checkpoint_dir("train", state)
     head_phase = HeadPhase(features, classes, params.train, params.seed, checkpoint, BASE_ONNX)

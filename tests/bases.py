@@ -1,6 +1,7 @@
 """Settings of bases with random weights."""
 
 import keras
+from keras.src.utils import file_utils
 
 from thaw.backbones import BACKBONES
 from thaw.model.base import load_base
@@ -31,3 +32,9 @@ def seeded_split(settings: Base, freeze_till: int | str, pooling: str, seed: int
     """The base whose random weights come from `seed`, split."""
     keras.utils.set_random_seed(seed)
     return split_backbone(settings, freeze_till, pooling)
+
+
+def without_download(patch) -> None:
+    """Let Keras build what it builds for ImageNet weights, with random ones. patch: pytest's."""
+    patch.setattr(file_utils, "get_file", lambda *_, **__: None)
+    patch.setattr(keras.Model, "load_weights", lambda *_: None)

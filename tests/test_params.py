@@ -154,7 +154,7 @@ def test_a_whole_number_is_a_number():
         ({"train__fine_tune_learning_rate": 0.0}, "must be greater than 0, but is 0.0"),
         ({"train__fine_tune_epochs": True}, "must be a whole number, but is True"),
         (
-            {"train__head_solver": "lbfgs"},
+            {"train__head_solver": "lbfgs", "train__hidden_units": [8]},
             "train.hidden_units must be empty, [], for train.head_solver lbfgs, which solves one",
         ),
         ({"split__folds": 2}, "split.folds must be 3 or more for cross-validation, which leaves"),

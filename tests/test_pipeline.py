@@ -144,6 +144,28 @@ def test_cross_validation_of_the_whole_training(restored):
     assert len(table) == metrics["n"] + 1
 
 
+KILLED = """
+import runpy
+from thaw.features import adam_head
+def killed(*_):
+    raise KeyboardInterrupt
+adam_head.write_progress, write = lambda *state: (write(*state), killed()), adam_head.write_progress
+runpy.run_path("stages/train.py", run_name="__main__")
+"""
+
+
+def test_a_killed_training_does_not_continue_with_classes_in_another_order(restored):
+    def history(command):
+        run(command, restored)
+        return (restored / "outputs/train/history.csv").read_text()
+
+    run("thaw use train.freeze_till=all && dvc repro features", restored)
+    (restored / "killed.py").write_text(KILLED)
+    assert "KeyboardInterrupt" in run("PYTHONPATH=src python killed.py", restored, expect=130)
+    found = history("thaw use data.classes=[Square,Disc] && dvc repro train")
+    assert found == history("dvc repro --force --single-item train")
+
+
 def fitted(folder):
     """The bundle's manifest, and its predictions of val and test."""
     manifest = json.loads((folder / "models/bundle/manifest.json").read_text())

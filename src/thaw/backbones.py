@@ -36,7 +36,7 @@ BACKBONES: dict[str, Backbone] = {
     "ResNet50": Backbone("caffe", layers=175),
     "ResNet50V2": Backbone("scale", layers=190),
     "DenseNet121": Backbone("torch", layers=427),
-    "EfficientNetB0": Backbone("inside", layers=237),
+    "EfficientNetB0": Backbone("inside", layers=238),
     "EfficientNetV2B0": Backbone("inside", layers=270),
     "Xception": Backbone("scale", layers=132, smallest_image_size=71),
     "InceptionV3": Backbone("scale", layers=311, smallest_image_size=75),

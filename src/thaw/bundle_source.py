@@ -1,8 +1,6 @@
 """Open a bundle wherever it is: a folder, a zip, or an address that fsspec can read."""
 
-import errno
 import os
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +9,7 @@ from typing import Any
 
 from thaw.bundle import METRICS, check_bundle
 from thaw.bundle_zip import MOST_BYTES, copy, unpack
-from thaw.errors import ThawError
-from thaw.files import storage_errors_explained
+from thaw.files import address_explained, storage_errors_explained
 
 MOST_ZIP_BYTES = sum(MOST_BYTES.values()) + 2**24  # and what else the zip holds
 
@@ -45,7 +42,7 @@ def open_bundle(address: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _fetch(address: str, folder: Path) -> None:
     """Copy what a bundle has from an fsspec address into `folder`; `check_bundle` is to follow."""
-    with _explained(address):
+    with address_explained(address):
         import fsspec
 
         filesystem, root = fsspec.core.url_to_fs(address)
@@ -65,27 +62,3 @@ def _fetch(address: str, folder: Path) -> None:
 def _copy(filesystem: Any, source: str, path: Path, most: int, origin: str) -> None:
     with filesystem.open(source, "rb") as content:
         copy(content, path, most, origin)
-
-
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    """Turn whatever reading an address raises into a ThawError; a full disk here passes."""
-    try:
-        yield
-    except ThawError:
-        raise
-    except FileNotFoundError:
-        raise ThawError(f"{address} does not exist: check the address") from None
-    except ImportError as error:
-        reason = textwrap.shorten(str(error), 300)
-        raise ThawError(
-            f"{address} needs a package that is not installed ({reason}): run `pip install "
-            "'thaw[s3]'`, or for another protocol than S3 and HTTP install that package"
-        ) from None
-    except Exception as error:  # each protocol has its own
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
-        raise ThawError(
-            f"{address} cannot be read ({reason}): check address, network and credentials"
-        ) from None

@@ -107,6 +107,30 @@ def storage_errors_explained() -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def address_explained(address: str) -> Iterator[None]:
+    """Turn whatever reading an fsspec address raises into a ThawError; a full disk here passes."""
+    try:
+        yield
+    except ThawError:
+        raise
+    except FileNotFoundError:
+        raise ThawError(f"{address} does not exist: check the address") from None
+    except ImportError as error:
+        reason = textwrap.shorten(str(error), 300)
+        raise ThawError(
+            f"{address} needs a package that is not installed ({reason}): run `pip install "
+            "'thaw[s3]'`, or for another protocol than S3 and HTTP install that package"
+        ) from None
+    except Exception as error:  # each protocol has its own
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+        raise ThawError(
+            f"{address} cannot be read ({reason}): check address, network and credentials"
+        ) from None
+
+
 def _is_of_storage(error: Exception) -> bool:
     """Whether it is a full disk, or missing permissions. pyarrow gives no errno."""
     full = "No space left on device" in str(error)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from thaw import parallel
 from thaw.data.tables import read_classes, read_rows, write_table
 from thaw.errors import ThawError
 from thaw.images import decode, read_rgb, thumbnail
@@ -191,3 +193,14 @@ def test_the_rows_of_some_names_are_read_in_the_order_of_the_table(tmp_path):
         {"bytes": rows[300]["bytes"]}
     ]
     assert list(read_rows(tmp_path / "table", names=())) == []
+
+
+def test_a_row_group_of_large_images_has_fewer_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "BATCH_BYTES", 3000)
+    schema = pa.schema([("name", pa.string()), ("bytes", pa.binary())])
+    rows = [{"name": f"{n}", "bytes": bytes(1000)} for n in range(7)]
+    write_table(tmp_path / "table", schema, iter(rows), ["ant"])
+    with pq.ParquetFile(tmp_path / "table") as table:
+        groups = [table.metadata.row_group(n).num_rows for n in range(table.num_row_groups)]
+    assert groups == [3, 3, 1]
+    assert list(read_rows(tmp_path / "table")) == rows

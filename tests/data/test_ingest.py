@@ -190,6 +190,12 @@ def test_blocks_do_not_matter_and_chains_join(monkeypatch):
     assert group_names(["c", "b", "a", "d"], chain, 4) == ["a", "a", "a", "d"]
 
 
+def test_many_blank_images_are_one_group():
+    names = [f"{n:05}" for n in range(50_000)]
+    blank = [f"{0:016x}"] * 49_998 + [f"{0b1111:016x}", f"{2**60 - 1:016x}"]
+    assert group_names(names, blank, 4) == ["00000"] * 49_999 + ["49999"]
+
+
 @pytest.mark.skipif("THAW_PHOTOS" not in os.environ, reason="THAW_PHOTOS is not set")
 def test_the_real_archive(tmp_path):
     source = Path(os.environ["THAW_PHOTOS"]) / "asirra-4000.zip"

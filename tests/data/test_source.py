@@ -1,5 +1,6 @@
 """Downloads from a server on this machine, hashes, and what is missing."""
 
+import gzip
 import hashlib
 import http.server
 import re
@@ -27,6 +28,7 @@ class Server:
     url: str
     content: bytes
     etag: str = '"1"'
+    encoding: str | None = None  # that the answers have, as they say
     breaks: int = 0  # answers that stop midway
     statuses: list[int] = field(default_factory=list)  # answered first
     asked: list[str | None] = field(default_factory=list)  # the Range of each request
@@ -49,6 +51,8 @@ def server(damaged, tmp_path, monkeypatch):
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("ETag", state.etag)
+            if state.encoding:
+                self.send_header("Content-Encoding", state.encoding)
             if start:
                 end = len(state.content)
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
@@ -118,6 +122,17 @@ def test_a_file_that_changed_meanwhile_is_downloaded_from_its_start(server, dama
     names(server.url, source_sha256(damaged))
 
 
+def test_a_compressed_archive_stays_so_whatever_the_server_calls_it(server):
+    server.content, server.encoding = gzip.compress(bytes(10**5)), "x-gzip"
+    assert module.download(server.url, DOWNLOADS).read_bytes() == server.content
+    assert server.asked == [None]
+
+
+def test_a_long_url_has_a_name_that_a_file_may_have(server):
+    path = module.download(f"{server.url}/{300 * 'a'}.zip", DOWNLOADS)
+    assert path.suffix == ".zip" and path.read_bytes() == server.content
+
+
 def test_passing_failures_are_tried_again(server, damaged):
     server.statuses = [503, 429, 500]
     names(server.url, source_sha256(damaged))
@@ -146,11 +161,12 @@ def test_a_wrong_download_is_named_and_removed(server):
 
 def test_other_protocols_come_through_fsspec(damaged, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with fsspec.open("memory://pets/damaged.zip", "wb") as stream:
+    with fsspec.open("memory://source/damaged.zip", "wb") as stream:
         stream.write(damaged.read_bytes())
-    assert names("memory://pets/damaged.zip") == names(str(damaged))
-    assert "does not exist" in refusal("memory://pets/none.zip")
+    assert names("memory://source/damaged.zip") == names(str(damaged))
+    assert "does not exist: check" in refusal("memory://source/none.zip")
     assert "nosuch" in refusal("nosuch://pets.zip")
+    assert "cannot be read (ConnectionRefusedError" in refusal("ftp://127.0.0.1:9/pets.zip")
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from damage import assert_noticed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thaw.data import split as module
 from thaw.data.split import make_split
 from thaw.data.tables import (
     SPLITS,
@@ -105,6 +107,14 @@ def test_impossible_splits_are_refused_by_name():
         make_split(one, 0.2, 0.25, 2, 0)
     with pytest.raises(ThawError, match=r"split.folds is 9 and Cat has only 8"):
         make_split(images({"Cat": 10, "Dog": 30}), 0.2, 0.25, 9, 0)
+
+
+def test_a_class_in_one_fold_is_refused_by_name(monkeypatch):
+    """Few large groups of several classes may be divided so."""
+    table = images({"Cat": 30, "Dog": 30})
+    monkeypatch.setattr(module, "_folds", lambda rows, *_: np.where(rows["split"] == "test", -1, 0))
+    with pytest.raises(ThawError, match="all groups of Cat in train and val are in one: set"):
+        make_split(table, 0.2, 0.25, 2, 0)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from damage import assert_noticed
 from openvino import opset13 as opset
 from PIL import Image
 
+from thaw import parallel
 from thaw.bundle import write_bundle
 from thaw.errors import ThawError
 from thaw.features import rows as rows_module
@@ -104,6 +105,14 @@ def test_what_is_kept_is_what_the_network_computes_for_the_decoded_image(
     np.testing.assert_allclose(written.embeddings, pool(pooling)(feature_map), atol=1e-5)
     assert list(written.rows["name"]) == [row.name for row in ROWS]
     assert list(written.rows["view"]) == [row.view for row in ROWS]
+
+
+def test_shards_of_large_images_have_fewer_rows(monkeypatch):
+    monkeypatch.setattr(parallel, "BATCH_BYTES", sum(len(row.data) for row in ROWS[:3]))
+    found = list(shards(ROWS))
+    assert max(len(shard.rows) for shard in found) == 3
+    assert [row for shard in found for row in shard.rows] == ROWS
+    assert all(shard.rows[0] == ROWS[shard.start] for shard in found)
 
 
 @pytest.mark.parametrize("label", ["NA", "None", "null", "1"])

@@ -1,10 +1,12 @@
 """Every backbone: cut anywhere, prefix and tail together are the whole, and freezing freezes."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from bases import MOBILENET, seeded_base, seeded_split, smallest
+from bases import MOBILENET, seeded_base, seeded_split, smallest, without_download
 
 from thaw.backbones import BACKBONES
 from thaw.errors import ThawError
@@ -68,18 +70,24 @@ def test_a_plain_chain_is_cut_at_every_layer_and_a_residual_block_only_around():
     assert backbone_info(base).cut(inside) == max(point for point in points if point < inside)
 
 
-@pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "DenseNet121", "EfficientNetB0"])
-def test_preprocessing_is_that_of_the_backbone(name):
-    module = {
-        "VGG16": keras.applications.vgg16,
-        "ResNet50V2": keras.applications.resnet_v2,
-        "DenseNet121": keras.applications.densenet,
-        "EfficientNetB0": keras.applications.efficientnet,
-    }[name]
+@pytest.mark.parametrize("name", BACKBONES)
+def test_preprocessing_is_that_of_keras(name):
+    module = sys.modules[getattr(keras.applications, name).__module__]
     images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     expected = module.preprocess_input(images.astype("float32"))
     found = preprocess(images, BACKBONES[name].preprocessing)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_efficientnet_is_the_same_with_imagenet_weights_from_a_file(tmp_path, monkeypatch):
+    settings, path = smallest("EfficientNetB0"), tmp_path / "imagenet.weights.h5"
+    with monkeypatch.context() as patch:
+        without_download(patch)
+        base = load_base(settings.model_copy(update={"weights": "imagenet"}))
+    base.save_weights(path)
+    images = some_images(base, 2)
+    loaded = load_base(settings.model_copy(update={"weights": str(path)}))
+    np.testing.assert_array_equal(loaded(images), base(images))
 
 
 @pytest.mark.parametrize("freeze_till", [0, 60])

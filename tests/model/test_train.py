@@ -15,16 +15,18 @@ from project import ROOT
 from thaw.errors import ThawError
 from thaw.features import progress
 from thaw.features.extract import Engine
+from thaw.features.head import DenseHead
+from thaw.features.progress import Progress
 from thaw.features.stored import Features
 from thaw.files import write_json
 from thaw.model.classifier_onnx import classifier_onnx
 from thaw.model.freeze import freeze, trainable_parameters
-from thaw.model.head_phase import HeadPhase
+from thaw.model.head_phase import HeadPhase, Trained
 from thaw.model.keras_head import build_head
 from thaw.model.network import as_graph, split_backbone
 from thaw.model.saved import build_trained
 from thaw.model.train import Adam, FineTuning
-from thaw.model.weights import write_weights
+from thaw.model.weights import read_weights, write_weights
 from thaw.params import Params, Train
 from thaw.runtime import Network
 
@@ -338,3 +340,14 @@ def test_the_keras_model_is_what_was_trained(written, features):
     write_json("best.json", {"features": {"weights": "other"}, "freeze_till": 1})
     with pytest.raises(ThawError, match=r"best\.json must match"):
         build_trained(params(), Path("best.json"), Path("weights"))
+
+
+def test_weights_of_any_shape_are_read_as_they_were(tmp_path):
+    of_base = {"count": np.array(3), "kernel": np.arange(6, dtype=np.float32).reshape(2, 3).T}
+    head = DenseHead.initial([3, 2], seed=1)
+    write_weights(tmp_path / "some", Trained(head, Progress(), 8, np.array, bytes, of_base))
+    found, of_base_found = read_weights(tmp_path / "some")
+    for one, other in zip(head.weights, found.weights, strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+    for name, array in of_base.items():
+        np.testing.assert_array_equal(of_base_found[name], array, strict=True)

@@ -11,9 +11,10 @@ import fsspec
 import requests
 from fsspec.callbacks import TqdmCallback
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 from thaw.errors import ThawError
-from thaw.files import atomic_write
+from thaw.files import address_explained, atomic_write
 
 log = logging.getLogger("thaw")
 
@@ -21,6 +22,7 @@ MAX_TRIES = 5  # in a row without new bytes
 FIRST_PAUSE = 1.0  # seconds before the second try; doubles with each further one
 TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 CHUNK_BYTES = 2**14  # at most this many bytes are lost when a transfer is interrupted
+MAX_NAME = 100  # characters of the URL in the name of the file; a file system allows 255 bytes
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -35,7 +37,7 @@ def download(url: str, folder: Path) -> Path:
     version of the file. Raises ThawError if the download fails.
     """
     basename = Path(unquote(urlsplit(url).path)).name or "download"
-    target = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{basename}"
+    target = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{basename[-MAX_NAME:]}"
     if target.exists():
         log.info("reusing %s; delete it to download it again", target)
         return target
@@ -48,15 +50,10 @@ def download(url: str, folder: Path) -> Path:
 
 
 def _download_fsspec(url: str, target: Path) -> None:
-    try:
+    bar = TqdmCallback(tqdm_kwargs={"unit": "B", "unit_scale": True, "disable": None})
+    with atomic_write(target) as temporary, address_explained(url):
         filesystem, path = fsspec.core.url_to_fs(url)
-        bar = TqdmCallback(tqdm_kwargs={"unit": "B", "unit_scale": True, "disable": None})
-        with atomic_write(target) as temporary:
-            filesystem.get_file(path, str(temporary), callback=bar)
-    except (ImportError, ValueError) as error:  # unknown protocol, or its package is missing
-        raise ThawError(f"{url} cannot be read: {error}") from None
-    except FileNotFoundError:
-        raise ThawError(f"{url} does not exist: check the URL") from None
+        filesystem.get_file(path, str(temporary), callback=bar)
 
 
 def _download_http(url: str, target: Path) -> None:
@@ -68,7 +65,7 @@ def _download_http(url: str, target: Path) -> None:
         try:
             _transfer(url, part, tag)
             break
-        except (requests.RequestException, TransferInterrupted) as error:
+        except (requests.RequestException, HTTPError, TransferInterrupted) as error:
             failures = 1 if _size(part) > size_before else failures + 1
             if failures == MAX_TRIES:
                 raise ThawError(
@@ -82,7 +79,7 @@ def _download_http(url: str, target: Path) -> None:
 
 def _transfer(url: str, part: Path, tag: Path) -> None:
     """Send one request and write its body to `part`, or append to it if the server resumes."""
-    headers = {"Accept-Encoding": "identity"}  # so that Content-Length counts the file's bytes
+    headers = {"Accept-Encoding": "identity"}
     if part.exists() and tag.exists():
         headers["Range"] = f"bytes={_size(part)}-"
         headers["If-Range"] = tag.read_text(encoding="utf-8")  # a changed file is sent in full
@@ -128,7 +125,8 @@ def _append(response: requests.Response, part: Path, offset: int, total: int | N
         desc="download", initial=offset, total=total, unit="B", unit_scale=True, disable=None
     )
     with part.open("ab") as stream, bar:
-        for chunk in response.iter_content(CHUNK_BYTES):
+        # Not decoded: of a tar.gz some servers say that it is a tar, with gzip as its encoding.
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
             stream.write(chunk)
             bar.update(len(chunk))
 

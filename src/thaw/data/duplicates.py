@@ -31,7 +31,12 @@ def group_names(names: Sequence[str], phashes: Sequence[str], max_distance: int)
     ever separated by a split. phashes: 16 hexadecimal digits each. max_distance: see `near_pairs`.
     """
     hashes = np.array([int(phash, 16) for phash in phashes], dtype=np.uint64)
-    return join_pairs(names, *near_pairs(hashes, max_distance))
+    # Each image is joined with the first of the same hash: the pairs of 20,000 blank images would
+    # take 11 GB.
+    distinct, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+    left, right = (first[side] for side in near_pairs(distinct, max_distance))
+    same_left, same_right = np.arange(len(names)), first[which]
+    return join_pairs(names, np.append(same_left, left), np.append(same_right, right))
 
 
 def join_pairs(

@@ -37,7 +37,7 @@ from thaw.params import MIN_PER_CLASS, Data
 
 log = logging.getLogger("thaw")
 
-SHARD_SIZE = 32  # images
+SHARD_SIZE = 32  # images, at most
 SCHEMA = pa.schema(
     [
         ("name", pa.string()),  # unique: class folder / file name, or the path in the source
@@ -198,7 +198,7 @@ def check_images(
         due.sort(key=lambda sha: files_by_sha[sha][0].path)
         data = (members.read(files_by_sha[sha][0].path) for sha in due)
         bar = tqdm(
-            map_shards(work, data, SHARD_SIZE, workers),
+            map_shards(work, data, SHARD_SIZE, workers, len),
             desc="decoding",
             total=len(due),
             unit="image",

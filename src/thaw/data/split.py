@@ -19,7 +19,7 @@ def make_split(table: pd.DataFrame, val: float, test: float, folds: int, seed: i
     is sorted by name and adds the columns split (train, val, test or LEAK) and fold (0 to folds - 1
     in train and val, -1 elsewhere). The size of a class in a split is within one image of its
     fraction if all groups are single images, otherwise within one group. Adding an image moves few
-    others. Raises ThawError if a class has too few groups.
+    others. Raises ThawError if a class has too few groups, or is in one fold only.
     """
     table = table.sort_values("name", ignore_index=True)
     given = table["given"] if "given" in table else pd.Series("train", table.index)
@@ -29,7 +29,9 @@ def make_split(table: pd.DataFrame, val: float, test: float, folds: int, seed: i
     split = given.where(given != "train", table["group"].map(divided))
     result = table[["name", "label", "group"]].assign(split=split)
     _check_classes(result, folds)
-    return check_split(result.assign(fold=_folds(result, folds, seed)))
+    result = result.assign(fold=_folds(result, folds, seed))
+    _check_folds(result)
+    return check_split(result)
 
 
 def _assign(table: pd.DataFrame, fractions: dict[str, float], seed: int) -> dict[str, str]:
@@ -94,3 +96,13 @@ def _folds(table: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     for index, (_, held_out) in enumerate(kfold.split(rest, rows["label"], rows["group"])):
         fold[rest[held_out]] = index
     return fold
+
+
+def _check_folds(table: pd.DataFrame) -> None:
+    """Where the only fold of a class is left out, nothing would be known of it."""
+    counts = table[table["split"].isin(FOLDED)].groupby("label")["fold"].nunique()
+    for label in counts.index[counts < 2]:
+        raise ThawError(
+            f"each class must be in two folds or more, but all groups of {label} in train and val "
+            "are in one: set another split.seed, or raise data.min_per_class to drop it"
+        )

@@ -21,7 +21,7 @@ from thaw.files import atomic_write, damage_explained
 from thaw.parallel import batched
 from thaw.paths import SPLIT
 
-ROW_GROUP = 256  # rows; one group is in memory at a time
+ROW_GROUP = 256  # rows, at most; one group is in memory at a time
 SPLITS = ("train", "val", "test")
 FOLDED = ("train", "val")  # the splits that are divided into folds
 LEAK = "leak"  # in place of a split: a duplicate of an image in another given split, not used
@@ -57,7 +57,7 @@ def write_table(
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_page_checksum=True
     ) as writer:
-        for batch in batched(rows, ROW_GROUP):
+        for batch in batched(rows, ROW_GROUP, lambda row: len(row.get("bytes", b""))):
             writer.write_table(pa.Table.from_pylist(batch, schema))
 
 

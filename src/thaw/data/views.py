@@ -18,7 +18,7 @@ from thaw.images import decode
 from thaw.parallel import map_shards
 from thaw.params import Augment
 
-SHARD_SIZE = 32  # images
+SHARD_SIZE = 32  # images, at most
 SCHEMA = pa.schema(
     [("name", pa.string()), ("k", pa.int32()), ("label", pa.string()), ("bytes", pa.binary())]
 )
@@ -71,7 +71,8 @@ def write_views(
     columns = ["name", "label", "bytes", "sha256"]
     rows = read_rows(images_path, columns, train if any(counts.values()) else ())
     items = ((row, counts[row["label"]]) for row in rows if counts[row["label"]])
-    made = map_shards(partial(make_views, settings=settings), items, SHARD_SIZE, workers)
+    work = partial(make_views, settings=settings)
+    made = map_shards(work, items, SHARD_SIZE, workers, lambda item: len(item[0]["bytes"]))
     bar = tqdm(made, desc="augmenting", unit="view", disable=None)
     with atomic_write(path) as temporary:
         write_table(temporary, SCHEMA, bar, classes)

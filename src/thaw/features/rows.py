@@ -13,7 +13,7 @@ from thaw.errors import listing
 from thaw.files import damage_explained
 from thaw.parallel import batched
 
-SHARD_SIZE = 256  # rows; an interrupted run loses at most one shard
+SHARD_SIZE = 256  # rows, at most; an interrupted run loses at most one shard
 COLUMNS = {"name": str, "view": int, "label": str, "split": str, "fold": int}  # of rows.csv
 
 
@@ -72,12 +72,13 @@ class Rows:
 
 def shards(rows: Iterable[Row]) -> Iterator[Shard]:
     """Divide the rows into shards."""
-    digest = hashlib.sha256()
-    for number, block in enumerate(batched(rows, SHARD_SIZE)):
+    digest, start = hashlib.sha256(), 0
+    for number, block in enumerate(batched(rows, SHARD_SIZE, lambda row: len(row.data))):
         for row in block:
             entry = json.dumps(_without_bytes(row)).encode()
             digest.update(entry + hashlib.sha256(row.data).digest())
-        yield Shard(number, number * SHARD_SIZE, block, digest.hexdigest())
+        yield Shard(number, start, block, digest.hexdigest())
+        start += len(block)
 
 
 def _without_bytes(row: Row) -> dict[str, str | int]:

@@ -4,6 +4,7 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,6 +50,8 @@ def load_base(settings: Base) -> keras.Model:
         except Exception as error:  # a bare Exception from Keras, others from urllib and h5py
             raise ThawError(_download_failed(settings.name, error)) from None
     base = build(weights=None, include_top=False, input_shape=shape, **options)
+    if settings.name == "EfficientNetB0":
+        base = _as_for_imagenet(base)
     if settings.weights == "sample":
         load_weights(base, SAMPLE_WEIGHTS)
     elif (path := settings.weights_file()) is not None:
@@ -56,6 +59,22 @@ def load_base(settings: Base) -> keras.Model:
             check_sha256("base.sha256", path, sha256_of(path), settings.sha256)
         load_weights(base, path)
     return base
+
+
+def _as_for_imagenet(base: keras.Model) -> keras.Model:
+    """EfficientNetB0 with the layer that Keras adds only for `weights="imagenet"`.
+
+    Those weights need it after the Normalization, so also if they come from a file; and the base
+    has as many layers with any weights.
+    """
+
+    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
+        outputs = layer(*inputs, **options)
+        if isinstance(layer, keras.layers.Normalization):
+            return keras.layers.Rescaling([1 / d**0.5 for d in IMAGENET_STD])(outputs)
+        return outputs
+
+    return keras.models.clone_model(base, call_function=call)
 
 
 def _download_failed(name: str, error: Exception) -> str:

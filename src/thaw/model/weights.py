@@ -17,7 +17,7 @@ def write_weights(path: Path, trained: Trained) -> None:
     arrays = {f"{HEAD}{number}": array for number, array in enumerate(trained.head.weights)}
     arrays |= {f"{BASE}{name}": array for name, array in trained.base_weights.items()}
     with atomic_write(path) as temporary:
-        temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+        temporary.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
 
 
 def read_weights(path: Path) -> tuple[DenseHead, dict[str, np.ndarray]]:
