@@ -133,7 +133,8 @@ class Jobs:
                     lock.truncate(0)
                     return
                 running = self._named()
-            is_ending = running and read_state(self._jobs / running)["state"] in ENDED
+            folder = self._jobs / (running or "none")  # not there yet while it is being started
+            is_ending = folder.is_dir() and read_state(folder)["state"] in ENDED
             if not is_ending or time.monotonic() > end:
                 what = running or "one that is being started"
                 raise api_error("job_running", f"one job runs at a time, and now {what} does")
