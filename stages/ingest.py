@@ -6,8 +6,9 @@ gc.disable()  # until `run`: what the imports create stays
 
 import logging
 
+from thaw.data.dataset import examples, in_one_line, summary, write_images, write_inventory
 from thaw.data.image_grid import write_image_grid
-from thaw.data.ingest import collect, examples, in_one_line, summary, write_images, write_inventory
+from thaw.data.ingest import collect
 from thaw.data.source import open_source
 from thaw.files import write_json
 from thaw.images import decode

@@ -12,7 +12,8 @@ from small_bundle import LABELS, write_colours
 
 from thaw.bundle import bundle_sha256
 from thaw.data.archive import open_members
-from thaw.data.ingest import collect, summary, write_images, write_inventory
+from thaw.data.dataset import summary, write_images, write_inventory
+from thaw.data.ingest import collect
 from thaw.data.split import make_split
 from thaw.data.tables import read_images, read_rows, write_split
 from thaw.evaluate.audit_lists import COLUMNS, QUALITY

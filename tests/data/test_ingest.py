@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from project import ROOT
 
 from thaw.data.archive import open_members
+from thaw.data.dataset import summary, write_images, write_inventory
 from thaw.data.duplicates import group_names, near_pairs
-from thaw.data.ingest import collect, summary, write_images, write_inventory
+from thaw.data.ingest import collect
 from thaw.data.tables import read_classes, read_rows
 from thaw.errors import ThawError
 from thaw.params import load

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from project import ROOT
 
 from thaw.data.archive import open_members
-from thaw.data.ingest import collect, in_one_line, summary
+from thaw.data.dataset import in_one_line, summary
+from thaw.data.ingest import collect
 from thaw.data.layout import SourceFile
 from thaw.data.relabel import relabel
 from thaw.errors import ThawError

@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from thaw.data.archive import open_members
-from thaw.data.ingest import collect, summary, write_images
+from thaw.data.dataset import summary, write_images
+from thaw.data.ingest import collect
 from thaw.data.tables import read_rows
 from thaw.images import decode
 from thaw.model.base import SAMPLE_WEIGHTS, load_base
