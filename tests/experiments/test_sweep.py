@@ -221,7 +221,9 @@ def test_killed_at_a_point_and_started_again_it_continues(repository):
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "terminated", "hung up"])
 def test_an_interruption_ends_it_with_all_that_it_started(repository, how):
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` it would be ignored
     process, stage = held(repository, "evaluate.bins=4,5,6")
+    signal.signal(signal.SIGHUP, before)
     if how == "Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)
     elif how == "hung up":  # its terminal is closed

@@ -153,7 +153,8 @@ def test_pages_carry_a_strict_policy_and_nothing_from_elsewhere(server):
         assert page.text.count("<script") == page.text.count("<script src=")
         assert "//" not in page.text.replace(server.url, "")
         assert 'lang="en"' in page.text
-    assert "curl" in page.text and all(code in page.text for code in CODES)
+    text = page.text.replace("<wbr>", "")
+    assert "curl" in text and all(code in text for code in CODES)
     assert server.get("/static/page.css").headers["X-Content-Type-Options"] == "nosniff"
 
 
