@@ -83,6 +83,8 @@ def test_the_hash_of_a_weights_file_is_filled_in_and_leaves_with_it(folder):
         ("mobilenetv2 data.layout=folders split.column=part", "split.column must be null", 1),
         ("mobilenetv2 base.weights=some.h5", "some.h5 does not exist", 1),
         ("sample train.fine_tune_epochs", "must be key=value", 2),
+        ("sample =5", "'=5' must be key=value", 2),
+        ("seed=1 seed=2", "seed is given twice", 2),
     ],
 )
 def test_mistakes_are_one_line_and_change_nothing(folder, arguments, message, code):

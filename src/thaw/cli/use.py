@@ -78,10 +78,12 @@ def _parse(settings: list[str]) -> dict[str, Any]:
     parsed = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals:
+        if not key or not equals:
             raise typer.BadParameter(
                 f"{setting!r} must be key=value, such as train.fine_tune_epochs=5"
             )
+        if key in parsed:
+            raise typer.BadParameter(f"each key must be given once, but {key} is given twice")
         parsed[key] = parse_value(key, value)
     return parsed
 
